@@ -1,0 +1,1 @@
+"""Data sets: photographs into LMDBs of Datum, and back."""

@@ -1,0 +1,1 @@
+"""Networks: a network is a function that returns a NetParameter."""

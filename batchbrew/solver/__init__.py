@@ -1,0 +1,1 @@
+"""Solvers: learning-rate schedules, epochs turned into iterations, SolverParameter."""

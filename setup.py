@@ -1,0 +1,35 @@
+"""Packaging of BatchBrew; the tools (ruff, mypy, pytest) are configured in pyproject.toml."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+
+setup(
+    name="batchbrew",
+    version="0.1.0",
+    description="Train Caffe's batch-normalised ImageNet networks, from photographs to a caffemodel",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="BSD-2-Clause",
+    python_requires=">=3.10",
+    packages=find_packages(include=["batchbrew", "batchbrew.*"]),
+    package_data={"batchbrew": ["py.typed"], "batchbrew.proto": ["caffe.proto", "*.pyi"]},
+    install_requires=[
+        "protobuf>=4.21",
+        "numpy>=1.22",
+        "lmdb>=1.3",
+        "opencv-python-headless>=4.5,<5",  # OpenCV 5 dropped its reader of Caffe models
+        "typer>=0.12",
+        "rich>=13",
+        "matplotlib>=3.6",
+    ],
+    extras_require={"dev": ["pytest>=8", "hypothesis>=6", "ruff", "mypy", "build"]},
+    entry_points={"console_scripts": ["batchbrew=batchbrew.__main__:main"]},
+    classifiers=[
+        "Programming Language :: Python :: 3",
+        "Operating System :: POSIX :: Linux",
+        "Topic :: Scientific/Engineering :: Image Recognition",
+    ],
+)
