@@ -1,0 +1,123 @@
+"""What this machine has of all that BatchBrew can use, and what to do about each thing that is missing."""
+
+import importlib.metadata
+import importlib.util
+import platform
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from batchbrew import __version__
+from batchbrew.errors import EngineError
+from batchbrew.training.engine_process import EngineProcess, Event
+from batchbrew.training.engines import CaffePython, find_caffe_python
+
+State = Literal["ok", "missing", "broken"]
+REQUIRED = ("protobuf", "numpy", "lmdb", "opencv-python-headless", "typer", "rich", "matplotlib")
+# Other distributions that bring the same module.
+ALTERNATIVES = {"opencv-python-headless": ("opencv-python", "opencv-contrib-python", "opencv-contrib-python-headless")}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at; `remedy` says what to do where it is not ok, `needed` whether training needs it."""
+
+    what: str
+    state: State
+    detail: str
+    remedy: str = ""
+    needed: bool = False
+
+
+def examine(named_caffe: Path | None = None) -> list[Finding]:
+    """Look at everything; takes a few seconds, as each engine is started once."""
+    return [
+        Finding("BatchBrew", "ok", f"{__version__}, in {Path(__file__).parent}"),
+        Finding("Python", "ok", f"{platform.python_version()}, {sys.executable}"),
+        *[_library(name) for name in REQUIRED],
+        *_caffe(named_caffe),
+        _torch_engine(),
+        _gpu(),
+        _mmdebstrap(),
+    ]
+
+
+def _library(name: str) -> Finding:
+    for candidate in (name, *ALTERNATIVES.get(name, ())):
+        try:
+            return Finding(name, "ok", importlib.metadata.version(candidate), needed=True)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return Finding(name, "missing", "not installed", f"pip install '{name}'", needed=True)
+
+
+def _caffe(named: Path | None) -> list[Finding]:
+    try:
+        caffe = find_caffe_python(named)
+    except EngineError as error:
+        return [Finding("engine bvlc", "missing", "no Caffe found", str(error), needed=True)]
+    engine = _probe(caffe, gpu=None)
+    if isinstance(engine, str):
+        remedy = "scripts/install_caffe.sh --force, or name another Caffe's Python in BATCHBREW_CAFFE_PYTHON"
+        return [Finding("engine bvlc", "broken", f"{caffe.path}: {engine}", remedy, needed=True)]
+    detail = (
+        f"Caffe {engine['caffe']}, {engine['layers']} layer types, Python {engine['python']}, "
+        f"numpy {engine['numpy']}; {caffe.path} (from {caffe.source})"
+    )
+    on_gpu = _probe(caffe, gpu=0)
+    if isinstance(on_gpu, str):
+        remedy = "train with --cpu, or name a Caffe built for your GPU in BATCHBREW_CAFFE_PYTHON"
+        gpu = Finding("bvlc on a GPU", "missing", on_gpu, remedy)
+    else:
+        gpu = Finding("bvlc on a GPU", "ok", "works; NCCL " + ("yes" if on_gpu["nccl"] else "no"))
+    return [Finding("engine bvlc", "ok", detail, needed=True), gpu]
+
+
+def _probe(caffe: CaffePython, *, gpu: int | None) -> dict[str, Any] | str:
+    """Start the engine and ask what it is; a text is the reason why it does not work."""
+    try:
+        process = EngineProcess(caffe, {"task": "probe", "gpu": gpu})
+    except EngineError as error:
+        return str(error)
+    found = None
+    for message in process.messages():
+        if isinstance(message, Event):
+            found = message.fields
+    return found or process.failure() or "it ended without a word"
+
+
+def works_on_gpu(caffe: CaffePython) -> bool:
+    """Whether this Caffe was built with GPU support and finds GPU 0."""
+    return shutil.which("nvidia-smi") is not None and not isinstance(_probe(caffe, gpu=0), str)
+
+
+def _torch_engine() -> Finding:
+    detail = "PyTorch is not installed"
+    if importlib.util.find_spec("torch") is not None:
+        detail = f"PyTorch {importlib.metadata.version('torch')} is installed"
+    return Finding("engine torch", "missing", f"not part of this version ({detail})", "use the engine bvlc")
+
+
+def _gpu() -> Finding:
+    query = ["nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
+    try:
+        done = subprocess.run(query, capture_output=True, text=True, timeout=30, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        detail = "nvidia-smi is not there" if isinstance(error, FileNotFoundError) else f"nvidia-smi: {error}"
+        return Finding("NVIDIA GPU", "missing", detail, "none is needed; with one, install NVIDIA's driver")
+    if done.returncode != 0:
+        words = (done.stdout + done.stderr).strip().splitlines()
+        return Finding("NVIDIA GPU", "broken", words[0] if words else "nvidia-smi failed", "reinstall NVIDIA's driver")
+    return Finding("NVIDIA GPU", "ok", "; ".join(done.stdout.strip().splitlines()))
+
+
+def _mmdebstrap() -> Finding:
+    if path := shutil.which("mmdebstrap"):
+        return Finding("mmdebstrap", "ok", path)
+    return Finding(
+        "mmdebstrap", "missing", "scripts/install_caffe.sh needs it",
+        "sudo apt-get install mmdebstrap, or bring your own Caffe",
+    )  # fmt: skip

@@ -1,0 +1,165 @@
+"""What `batchbrew train` and `batchbrew test` do, between their options and the supervisor."""
+
+import json
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from batchbrew.atomic import write_file
+from batchbrew.doctor import works_on_gpu
+from batchbrew.errors import InputError
+from batchbrew.proto import caffe_pb2
+from batchbrew.proto.text import read_prototxt
+from batchbrew.training.display import Display
+from batchbrew.training.engines import CaffePython, find_caffe_python
+from batchbrew.training.evaluation import TestResult, evaluate
+from batchbrew.training.plot import plot_convergence
+from batchbrew.training.run_folder import RunFolder, RunSettings, create_run, new_seed, open_run
+from batchbrew.training.supervisor import Supervisor
+
+
+def train(
+    solver: Path | None,
+    *,
+    run: Path | None,
+    resume: bool,
+    weights: list[Path],
+    gpu: str | None,
+    cpu: bool,
+    seed: int | None,
+    max_restarts: int,
+    engine: str,
+    caffe_python: Path | None,
+    console: Console,
+) -> None:
+    """Begin or resume a run and follow it to its end."""
+    _check_engine(engine)
+    caffe = find_caffe_python(caffe_python)
+    if resume:
+        if run is None:
+            raise InputError("--resume needs --run DIR: the folder of the run to go on with")
+        folder = open_run(run)
+    else:
+        folder = _begin(solver, run, weights, gpu, cpu, seed, caffe)
+    with folder:
+        console.print(f"Run folder: {folder.root}", soft_wrap=True)
+        with Display(console) as display:
+            final = Supervisor(folder, caffe, display, max_restarts=max_restarts).run()
+        console.print(f"Trained to iteration {final.iteration}: {folder.ledger.folder / final.model}", soft_wrap=True)
+        summary = plot_convergence([folder.log], folder.root / "convergence.png", title=folder.name)
+        console.print(str(summary), soft_wrap=True)
+
+
+def _begin(
+    solver: Path | None,
+    run: Path | None,
+    weights: list[Path],
+    gpu: str | None,
+    cpu: bool,
+    seed: int | None,
+    caffe: CaffePython,
+) -> RunFolder:
+    if solver is None:
+        raise InputError("no solver is named: batchbrew train SOLVER.prototxt (or --resume --run DIR)")
+    if solver.suffix in (".yaml", ".yml"):
+        raise InputError(f"{solver}: recipes are not supported yet: give the solver.prototxt that a generator writes")
+    for path in weights:
+        if not path.is_file():
+            raise InputError(f"{path} is not there: --weights takes a .caffemodel")
+    parameters = read_prototxt(solver, caffe_pb2.SolverParameter)
+    if seed is None:
+        seed = parameters.random_seed if parameters.random_seed >= 0 else new_seed()
+    settings = RunSettings(
+        seed=seed,
+        gpu=_device(parameters, gpu, cpu, caffe),
+        working_directory=str(Path.cwd()),
+        weights=tuple(str(path.resolve()) for path in weights),
+    )
+    name = Path(parameters.snapshot_prefix).name or solver.stem
+    root = run or Path("logs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    return create_run(root, solver, settings)
+
+
+def _device(parameters: caffe_pb2.SolverParameter, gpu: str | None, cpu: bool, caffe: CaffePython) -> int | None:
+    """The GPU to train on, or None for the CPU: as asked for, else as the solver says, else what there is."""
+    if cpu and gpu is not None:
+        raise InputError("--cpu and --gpu contradict each other: give one of them")
+    if cpu:
+        return None
+    if gpu is not None:
+        if not gpu.isdigit():
+            raise InputError(f"--gpu {gpu}: one GPU at a time is supported: give its number, 0 for the first")
+        return int(gpu)
+    if parameters.HasField("solver_mode"):
+        return parameters.device_id if parameters.solver_mode == parameters.GPU else None
+    return 0 if works_on_gpu(caffe) else None
+
+
+def _check_engine(engine: str) -> None:
+    if engine == "torch":
+        raise InputError("--engine torch is not part of this version yet: use --engine bvlc")
+    if engine != "bvlc":
+        raise InputError(f"--engine {engine} is unknown: there is bvlc")
+
+
+def test(
+    net: Path | None,
+    *,
+    run: Path | None,
+    weights: Path | None,
+    val: str | None,
+    images: int | None,
+    gpu: int | None,
+    engine: str,
+    caffe_python: Path | None,
+    as_json: bool,
+    console: Console,
+) -> None:
+    """Test a caffemodel, or the newest good snapshot of a run, and print its errors."""
+    _check_engine(engine)
+    caffe = find_caffe_python(caffe_python)
+    working_directory = None
+    if run is not None:
+        if net is not None or weights is not None:
+            raise InputError("--run names net and weights itself: leave NET and --weights out, or --run")
+        net, weights, working_directory = _of_run(run)
+    if net is None or weights is None:
+        raise InputError("name what to test: batchbrew test NET.prototxt --weights W.caffemodel, or --run DIR")
+    columns = (TextColumn("testing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("", total=None)
+        result = evaluate(
+            net, weights, caffe, gpu=gpu, source=val, images=images, working_directory=working_directory,
+            on_progress=lambda done, of: progress.update(task, completed=done, total=of),
+        )  # fmt: skip
+    text = json.dumps({"net": str(net), "weights": str(weights), **asdict(result)}, indent=2)
+    if run is not None:
+        write_file(run / "test.json", text + "\n")
+    console.print(text if as_json else _sentences(result, weights), markup=False, highlight=False, soft_wrap=True)
+
+
+def _of_run(root: Path) -> tuple[Path, Path, Path]:
+    """Net, newest good weights and working directory of a run."""
+    with open_run(root) as folder:
+        good = folder.ledger.good()
+        if not good:
+            raise InputError(f"{root} has no good snapshot yet: train on, or look at {folder.log}")
+        solver = folder.solver
+        net = solver.test_net[0] if solver.test_net else solver.net
+        if not net:
+            raise InputError(f"{folder.solver_file} names no net with test data: name one, and --weights")
+        return root / Path(net).name, folder.ledger.folder / good[0].model, folder.working_directory
+
+
+def _sentences(result: TestResult, weights: Path) -> str:
+    lines = [
+        f"{weights.name}, {result.images:,} images, {result.classes} classes, one centre crop each:",
+        f"  top-1 error            {result.top1_error:7.2%}",
+    ]
+    if result.top5_error is not None:
+        lines.append(f"  top-5 error            {result.top5_error:7.2%}")
+    lines.append(f"  always the commonest   {result.majority_error:7.2%}   (error of guessing the commonest label)")
+    return "\n".join(lines)

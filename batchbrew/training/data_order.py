@@ -1,0 +1,64 @@
+"""Where in its training data a run stands, and where a restart begins.
+
+Caffe's `Data` layer (LMDB) never shuffles and ignores `rand_skip`: after every restart it reads from record 0 in
+the same order, whatever the seed. So a restarted run would see the first images again and again, and a run
+that diverged would meet the same batches in the same order. The worker therefore reads and drops batches
+before it begins: after a kill up to the record where the snapshot was taken, after a divergence a number drawn
+with the new seed. `ImageData` with `shuffle: true` is shuffled anew by the seed itself; nothing is dropped.
+"""
+
+import random
+from dataclasses import dataclass
+from pathlib import Path
+
+from batchbrew.errors import InputError
+from batchbrew.nets.state import layers_in_state
+from batchbrew.proto import caffe_pb2
+from batchbrew.proto.text import read_prototxt
+
+# Decoding 50,000 JPEGs takes Caffe's data thread about a minute; no restart should wait for longer.
+MAX_SKIPPED_IMAGES = 50_000
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """The LMDB a run trains from: its number of records, and how many images a batch and an iteration take."""
+
+    records: int
+    batch_size: int
+    images_per_iteration: int
+
+    def position_after(self, iterations: int, *, start: int = 0) -> int:
+        """The record that comes next after `iterations` that began at record `start`."""
+        return (start + iterations * self.images_per_iteration) % self.records
+
+    def batches_to(self, position: int, seed: int) -> int:
+        """Batches to drop to go on at `position`, or, where that is too far, at one drawn with `seed`."""
+        if position <= MAX_SKIPPED_IMAGES:
+            return round(position / self.batch_size)
+        return self.random_batches(seed)
+
+    def random_batches(self, seed: int) -> int:
+        """Batches to drop so that the order of images differs from that of a run that began at record 0."""
+        most = max(1, min(self.records, MAX_SKIPPED_IMAGES) // self.batch_size - 1)
+        return random.Random(seed).randint(1, most)
+
+
+def training_data(solver: caffe_pb2.SolverParameter, folder: Path) -> TrainingData | None:
+    """The LMDB that the solver's training net reads, or None where it reads anything else.
+
+    Relative paths begin at `folder`. Raises InputError if the LMDB cannot be opened.
+    """
+    net = read_prototxt(folder / (solver.net or solver.train_net), caffe_pb2.NetParameter)
+    state = solver.train_state
+    layers = layers_in_state(net, caffe_pb2.TRAIN, level=state.level, stages=list(state.stage))
+    data = [layer for layer in layers if layer.type == "Data"]
+    if len(data) != 1 or data[0].data_param.backend != caffe_pb2.DataParameter.LMDB:
+        return None
+    from batchbrew.dataset.reader import count_records
+
+    parameters = data[0].data_param
+    if parameters.batch_size < 1:
+        raise InputError(f"layer {data[0].name!r}: batch_size is {parameters.batch_size}: write at least 1")
+    records = count_records(folder / parameters.source)
+    return TrainingData(records, parameters.batch_size, parameters.batch_size * max(1, solver.iter_size))

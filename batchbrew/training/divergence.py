@@ -1,0 +1,56 @@
+"""The decision that a training diverged, from its losses alone.
+
+A diverged Caffe run shows one of: a loss that is nan or inf; a loss stuck at 87.3365, which is -log of the
+smallest normal float (what SoftmaxWithLoss gives an image whose label got probability zero); or a jump from
+a learned state to the loss of guessing, ln(classes), and beyond.
+"""
+
+import math
+import statistics
+from collections import deque
+from dataclasses import dataclass, field
+
+# SoftmaxWithLoss clips probabilities at FLT_MIN, so no image's loss is above this (softmax_loss_layer.cpp).
+LOSS_CEILING = -math.log(1.17549435e-38)
+WINDOW_ITERS = 50
+# An untrained net with batch normalisation starts at ln(classes), and a high rate can double that for a while.
+HOPELESS_FACTOR = 5.0
+LEARNED_FACTOR = 0.6
+
+
+@dataclass
+class DivergenceDetector:
+    """Watches one attempt's losses; `observe` returns the reason once the attempt has diverged.
+
+    `classes` is the number of classes of the loss (None where unknown: then only nan, inf and the ceiling
+    count), `loss_weight` the sum of the net's loss weights (above 1 in nets with auxiliary classifiers).
+    """
+
+    classes: int | None = None
+    loss_weight: float = 1.0
+    _recent: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW_ITERS))
+    _best_median: float = math.inf
+
+    def observe(self, loss: float) -> str | None:
+        """Take the loss of the next iteration; return why this is a divergence, or None."""
+        if not math.isfinite(loss):
+            return f"loss = {loss}"
+        if self.loss_weight > 0 and loss >= 0.999 * LOSS_CEILING * self.loss_weight:
+            return f"loss = {loss:.4f}, the largest that SoftmaxWithLoss can give"
+        self._recent.append(loss)
+        if self.classes is None or self.classes < 2 or len(self._recent) < WINDOW_ITERS:
+            return None
+        return self._judge_median(statistics.median(self._recent))
+
+    def _judge_median(self, median: float) -> str | None:
+        assert self.classes is not None
+        guessing = math.log(self.classes) * self.loss_weight
+        if median > HOPELESS_FACTOR * guessing:
+            return f"loss = {median:.4f} (median of {WINDOW_ITERS}), {median / guessing:.1f} times that of guessing"
+        if median >= guessing and self._best_median < LEARNED_FACTOR * guessing:
+            return (
+                f"loss = {median:.4f} (median of {WINDOW_ITERS}) is back at that of guessing, "
+                f"{guessing:.4f}, after {self._best_median:.4f}"
+            )
+        self._best_median = min(self._best_median, median)
+        return None

@@ -1,0 +1,174 @@
+"""A worker process as the supervisor sees it: a stream of events and log lines, and an end that is explained."""
+
+import json
+import os
+import queue
+import re
+import signal
+import subprocess
+import tempfile
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from batchbrew.errors import EngineError
+from batchbrew.training.engines import CaffePython
+
+WORKER = Path(__file__).with_name("worker.py")
+Job = dict[str, Any]
+
+# What Caffe says when it gives up (a part of its line), and what the user can do about it.
+REMEDIES = (
+    ("Cannot use GPU in CPU-only Caffe", "this Caffe has no GPU support: add --cpu, or name another Caffe"),
+    ("out of memory", "the GPU's memory is full: a smaller device batch with a larger iter_size needs less"),
+    ("Cannot copy param", "these weights belong to another network: rename the layer, or use the right weights"),
+    ("mdb_status == 0", "an LMDB cannot be opened: look at it with `batchbrew lmdb info`"),
+    ("No space left", "the disk is full"),
+    ("Check failed: proto.SerializeToOstream", "the snapshot could not be written: is the disk full?"),
+)
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something the worker reported; `fields` holds what came with it."""
+
+    name: str
+    fields: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class LogLine:
+    """A line that Caffe wrote to its log, without its line end."""
+
+    text: str
+
+
+class EngineProcess:
+    """A running worker. Iterate over `messages()` until it ends, then ask `failure()`."""
+
+    def __init__(
+        self,
+        caffe: CaffePython,
+        job: Job,
+        *,
+        working_directory: Path | None = None,
+        inherit: Sequence[int] = (),
+    ) -> None:
+        """Start the worker for `job`.
+
+        The descriptors in `inherit` stay open in it (the lock of a run folder, so that the lock is held as
+        long as either process lives). Must be called in the main thread: the worker dies with the thread
+        that started it.
+        """
+        self._messages: queue.Queue[Event | LogLine | None] = queue.Queue()
+        self._fatal: str | None = None
+        self._tail: list[str] = []
+        read_end, write_end = os.pipe()
+        job = {**job, "events_descriptor": write_end, "supervisor_pid": os.getpid()}
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="batchbrew-job-", suffix=".json", delete=False
+        ) as file:  # fmt: skip
+            json.dump(job, file)
+        self._job_file = Path(file.name)
+        try:
+            self._process = subprocess.Popen(
+                [str(caffe.path.absolute()), str(WORKER), file.name],
+                cwd=working_directory,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                pass_fds=[write_end, *inherit],
+                env={**os.environ, "GLOG_logtostderr": "1", "GLOG_minloglevel": "0"},
+                start_new_session=True,  # Ctrl-C is the supervisor's; it passes it on in its own way
+            )
+        except OSError as error:
+            self._job_file.unlink(missing_ok=True)
+            os.close(read_end)
+            raise EngineError(f"{caffe.path} cannot be run: {error.strerror}") from error
+        finally:
+            os.close(write_end)
+        assert self._process.stdout is not None
+        self._readers = [
+            threading.Thread(target=self._read_events, args=(os.fdopen(read_end, "rb"),), daemon=True),
+            threading.Thread(target=self._read_log, args=(self._process.stdout,), daemon=True),
+        ]
+        for reader in self._readers:
+            reader.start()
+
+    @property
+    def pid(self) -> int:
+        """The worker's process id."""
+        return self._process.pid
+
+    def messages(self, *, timeout_seconds: float = 0.5) -> Iterator[Event | LogLine | None]:
+        """Yield what the worker says, in its order within events and within log lines, until it ended.
+
+        Yields None whenever nothing came for `timeout_seconds`, so that the caller can look at the clock.
+        """
+        open_streams = len(self._readers)
+        while open_streams:
+            try:
+                message = self._messages.get(timeout=timeout_seconds)
+            except queue.Empty:
+                yield None
+                continue
+            if message is None:
+                open_streams -= 1
+            else:
+                yield message
+        self._process.wait()
+        self._job_file.unlink(missing_ok=True)
+
+    def ask_to_stop(self) -> None:
+        """Ask a training worker to take a snapshot after the current iteration and end."""
+        self._process.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End the worker now; what it was writing is not whole."""
+        self._process.kill()
+        self._process.wait()
+        self._job_file.unlink(missing_ok=True)
+
+    def failure(self) -> str | None:
+        """Why the ended worker did not do its job, in one line with a remedy; None if it did."""
+        status = self._process.returncode
+        if status == 0:
+            return None
+        if self._fatal is not None:
+            return f"Caffe gave up: {_with_remedy(self._fatal)}"
+        if status == -signal.SIGKILL:
+            return "the Caffe process was killed (signal 9); if nobody did, the machine ran out of memory"
+        if status < 0:
+            return f"the Caffe process was ended by {signal.Signals(-status).name}; its last words: {self._last_words()}"
+        return f"the Caffe process failed with status {status}; its last words: {self._last_words()}"
+
+    def _last_words(self) -> str:
+        return next((line.strip() for line in reversed(self._tail) if line.strip()), "none")
+
+    def _read_events(self, stream: IO[bytes]) -> None:
+        with stream:
+            for line in stream:
+                if not line.endswith(b"\n"):
+                    break  # the worker was killed in the middle of it
+                fields = json.loads(line)
+                self._messages.put(Event(fields.pop("event"), fields))
+        self._messages.put(None)
+
+    def _read_log(self, stream: IO[bytes]) -> None:
+        with stream:
+            for raw in stream:
+                text = raw.decode("utf-8", "replace").rstrip("\n")
+                if self._fatal is None and re.match(r"F\d{4}", text):
+                    self._fatal = text.split("] ", 1)[-1]
+                self._tail = [*self._tail[-9:], text]
+                self._messages.put(LogLine(text))
+        self._messages.put(None)
+
+
+def _with_remedy(fatal: str) -> str:
+    for part, remedy in REMEDIES:
+        if part in fatal:
+            return f"{fatal.strip()} ({remedy})"
+    return fatal.strip()

@@ -1,0 +1,209 @@
+"""The run folder: everything that one training reads and writes, locked by the process that trains in it."""
+
+import fcntl
+import json
+import math
+import os
+import secrets
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from batchbrew.atomic import write_file
+from batchbrew.errors import InputError
+from batchbrew.proto import caffe_pb2
+from batchbrew.proto.text import format_prototxt, parse_prototxt, read_prototxt, write_prototxt
+from batchbrew.training.snapshots import SnapshotLedger
+
+DEFAULT_SNAPSHOTS_PER_RUN = 20
+LOCK_PATIENCE_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """What a run was begun with, and is resumed with (`run.json`).
+
+    `working_directory` is where the paths inside the prototxts are relative to. `gpu` is a device id, or None
+    for the CPU. `weights` are files to begin from by layer name, absolute.
+    """
+
+    seed: int
+    gpu: int | None
+    working_directory: str
+    weights: tuple[str, ...] = ()
+    engine: str = "bvlc"
+
+
+class RunFolder:
+    """An opened and locked run folder; use as a context manager."""
+
+    def __init__(self, root: Path, settings: RunSettings) -> None:
+        """Lock `root`, which must exist; raise InputError if another process trains in it."""
+        self.root = root
+        self.settings = settings
+        self.log = root / "train.log"
+        self.solver_file = root / "solver.prototxt"
+        self._lock = _lock(root)
+        self.solver = read_prototxt(self.solver_file, caffe_pb2.SolverParameter)
+        self.ledger = SnapshotLedger(root / "snapshots")
+        self._events = (root / "events.jsonl").open("a", encoding="utf-8")
+
+    def __enter__(self) -> "RunFolder":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._events.close()
+        os.close(self._lock)
+
+    @property
+    def lock_descriptor(self) -> int:
+        """The lock's file descriptor; a worker that inherits it keeps the folder locked while it lives."""
+        return self._lock
+
+    @property
+    def name(self) -> str:
+        """The stem of the snapshots' names."""
+        return Path(self.solver.snapshot_prefix).name
+
+    @property
+    def working_directory(self) -> Path:
+        """Where relative paths inside the prototxts begin. Raises InputError if it is gone."""
+        folder = Path(self.settings.working_directory)
+        if not folder.is_dir():
+            raise InputError(f"{folder}, where this run was begun, is gone: make it again, its paths begin there")
+        return folder
+
+    @property
+    def new_snapshot_prefix(self) -> Path:
+        """The `snapshot_prefix` of the worker, in the folder of what is not published yet."""
+        return self.ledger.new.resolve() / self.name
+
+    def record(self, event: str, **fields: Any) -> None:
+        """Append an event to `events.jsonl`, with the time in seconds since 1970; nan and inf as strings."""
+        fields = {
+            key: str(value) if isinstance(value, float) and not math.isfinite(value) else value
+            for key, value in fields.items()
+        }
+        self._events.write(json.dumps({"time": round(time.time(), 3), "event": event, **fields}) + "\n")
+        self._events.flush()
+
+    def write_attempt_solver(self, seed: int) -> Path:
+        """Write the solver of one attempt: the run's, with its own seed, and snapshots into `.new`."""
+        attempt = caffe_pb2.SolverParameter()
+        attempt.CopyFrom(self.solver)
+        attempt.random_seed = seed
+        attempt.snapshot_prefix = str(self.new_snapshot_prefix)
+        path = self.ledger.new.resolve() / "solver.prototxt"
+        write_prototxt(path, attempt)
+        return path
+
+
+def create_run(root: Path, solver_file: Path, settings: RunSettings) -> RunFolder:
+    """Make the run folder `root` of a solver: its prototxts are copied, and name each other there.
+
+    Raises InputError if `root` holds a run already, or the solver or one of its nets cannot be read.
+    """
+    if (root / "run.json").exists():
+        raise InputError(f"{root} holds a run already: add --resume to go on with it, or choose another --run")
+    solver = read_prototxt(solver_file, caffe_pb2.SolverParameter)
+    _refuse_unsupported(solver, solver_file)
+    copies = _name_nets_in(root, solver, solver_file)
+    stem = Path(solver.snapshot_prefix).name or _net_name(copies) or solver_file.stem
+    solver.snapshot_prefix = str((root / "snapshots" / stem).resolve())
+    if solver.snapshot <= 0:
+        solver.snapshot = max(1, -(-solver.max_iter // DEFAULT_SNAPSHOTS_PER_RUN))
+    solver.snapshot_after_train = True
+    solver.random_seed = settings.seed
+    solver.solver_mode = solver.CPU if settings.gpu is None else solver.GPU
+    if settings.gpu is not None:
+        solver.device_id = settings.gpu
+    deploy = solver_file.parent / "deploy.prototxt"
+    if deploy.is_file():
+        copies["deploy.prototxt"] = deploy.read_text(encoding="utf-8")
+    for name, text in copies.items():
+        write_file(root / name, text)
+    header = (
+        f"Run it by hand: cd {settings.working_directory} && caffe train --solver {root.resolve()}/solver.prototxt"
+    )
+    write_file(root / "solver.prototxt", f"# {header}\n{format_prototxt(solver)}")
+    write_file(root / "run.json", json.dumps(asdict(settings), indent=2) + "\n")  # last: it makes the run
+    return RunFolder(root, settings)
+
+
+def open_run(root: Path) -> RunFolder:
+    """Open the run that was begun in `root`. Raises InputError if there is none or it is in use."""
+    path = root / "run.json"
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+        settings = RunSettings(**{**fields, "weights": tuple(fields["weights"])})
+    except FileNotFoundError:
+        raise InputError(
+            f"{root} holds no run (there is no {path.name}): begin one with `batchbrew train SOLVER`"
+        ) from None
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise InputError(f"{path} is damaged ({error}): restore it, or begin a new run") from error
+    return RunFolder(root, settings)
+
+
+def new_seed() -> int:
+    """A seed for a run whose solver names none."""
+    return secrets.randbelow(1_000_000) + 1
+
+
+def _refuse_unsupported(solver: caffe_pb2.SolverParameter, path: Path) -> None:
+    if solver.max_iter <= 0:
+        raise InputError(f"{path}: max_iter is {solver.max_iter}: say how many iterations to train")
+    if solver.snapshot_format != solver.BINARYPROTO:
+        raise InputError(f"{path}: snapshot_format: HDF5 is not supported by a run: remove that line")
+    if solver.HasField("net_param") or solver.HasField("train_net_param") or solver.test_net_param:
+        raise InputError(f"{path}: a net written inside the solver is not supported: name its file in `net:`")
+
+
+def _name_nets_in(root: Path, solver: caffe_pb2.SolverParameter, solver_file: Path) -> dict[str, str]:
+    """Have the solver name the copies of its nets in `root`; return the copies' texts by file name."""
+    copies: dict[str, str] = {}
+
+    def copy_of(source: str, name: str) -> str:
+        path = Path(source)
+        if not path.exists() and (solver_file.parent / path.name).exists():
+            raise InputError(
+                f"{solver_file}: net {source!r} is not there from {Path.cwd()}: Caffe's paths are relative to where "
+                f"you run; there is {solver_file.parent / path.name}"
+            )
+        read_prototxt(path, caffe_pb2.NetParameter)
+        copies[name] = path.read_text(encoding="utf-8")
+        return str((root / name).resolve())
+
+    if solver.net:
+        solver.net = copy_of(solver.net, "train_val.prototxt")
+    if solver.train_net:
+        solver.train_net = copy_of(solver.train_net, "train.prototxt")
+    for index, source in enumerate(solver.test_net):
+        solver.test_net[index] = copy_of(source, f"test_{index}.prototxt")
+    if not solver.net and not solver.train_net:
+        raise InputError(f"{solver_file}: it names no net: add `net: \"train_val.prototxt\"`")
+    return copies
+
+
+def _net_name(copies: dict[str, str]) -> str:
+    first = next(iter(copies.values()))
+    name: str = parse_prototxt(first, caffe_pb2.NetParameter).name
+    return "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in name)
+
+
+def _lock(root: Path) -> int:
+    """Take the run's lock; a worker that is just dying may hold it for a moment longer."""
+    descriptor = os.open(root / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    deadline = time.monotonic() + LOCK_PATIENCE_SECONDS
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return descriptor
+        except OSError:
+            if time.monotonic() > deadline:
+                os.close(descriptor)
+                raise InputError(
+                    f"{root} is in use by another training: wait for it or end it (fuser {root}/.lock names it)"
+                ) from None
+            time.sleep(0.1)

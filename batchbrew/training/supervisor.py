@@ -1,0 +1,304 @@
+"""The supervisor of a run: starts workers, publishes their snapshots, and decides what follows when one ends."""
+
+import os
+import shutil
+import signal
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from batchbrew.errors import BatchBrewError, EngineError
+from batchbrew.training.data_order import TrainingData, training_data
+from batchbrew.training.display import Display
+from batchbrew.training.divergence import DivergenceDetector
+from batchbrew.training.engine_process import EngineProcess, Event, LogLine
+from batchbrew.training.engines import CaffePython
+from batchbrew.training.glog import Severity, glog_line
+from batchbrew.training.log_lines import TestOutput, Testing, parse_line
+from batchbrew.training.run_folder import RunFolder
+from batchbrew.training.snapshots import BadSnapshot, Snapshot
+
+# A run that diverges so soon after a snapshot was restored got it from the snapshot, not from the images since.
+POISONED_WITHIN_ITERS = 20
+MAX_SEED = 2**31 - 1
+
+
+class Diverged(BatchBrewError):
+    """Training diverged more often than it may."""
+
+
+class Interrupted(BatchBrewError):
+    """The user ended training before its last iteration."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where an attempt begins: a snapshot, or (None) the initial weights at iteration 0."""
+
+    snapshot: Snapshot | None
+    state: Path | None
+
+    @property
+    def iteration(self) -> int:
+        """The first iteration of the attempt."""
+        return self.snapshot.iteration if self.snapshot else 0
+
+
+@dataclass
+class Attempt:
+    """What is known of the attempt that is running."""
+
+    start: Start
+    seed: int
+    data_start: int | None
+    detector: DivergenceDetector = field(default_factory=DivergenceDetector)
+    iteration: int = 0
+    loss: float = float("nan")
+    divergence: str | None = None
+    finished: bool = False
+
+
+class Supervisor:
+    """Trains one run to its last iteration, through as many workers as it takes."""
+
+    def __init__(
+        self, folder: RunFolder, caffe: CaffePython, display: Display, *, max_restarts: int = 5
+    ) -> None:
+        """`max_restarts` bounds the restarts after a divergence; a worker that fails is not restarted."""
+        self._folder = folder
+        self._caffe = caffe
+        self._display = display
+        self._max_restarts = max_restarts
+        self._data: TrainingData | None = training_data(folder.solver, folder.working_directory)
+        self._stops_asked = 0
+        self._process: EngineProcess | None = None
+        self._failures: Counter[int] = Counter()  # divergences by the iteration that was restarted from
+        self._tested_iteration = 0
+
+    def run(self) -> Snapshot:
+        """Train until the solver's last iteration; return its snapshot.
+
+        Raises Diverged, Interrupted, or EngineError when Caffe ended otherwise; the run can then be resumed.
+        """
+        restarts = 0
+        previous: Attempt | None = None
+        with self._signals_caught(), self._folder.log.open("ab", buffering=0) as log:
+            self._log = log
+            while True:
+                self._folder.ledger.prepare_new()
+                start = self._choose_start()
+                if start.snapshot is not None and start.iteration >= self._folder.solver.max_iter:
+                    return start.snapshot
+                attempt = self._begin(start, previous)
+                self._watch(attempt)
+                if attempt.finished:
+                    return self._folder.ledger.good()[0]
+                assert attempt.divergence is not None
+                self._give_up_on(attempt)
+                restarts += 1
+                if restarts > self._max_restarts:
+                    raise Diverged(
+                        f"training diverged {restarts} times, last at iteration {attempt.iteration} "
+                        f"({attempt.divergence}): lower base_lr ({self._folder.solver.base_lr:g}) and resume"
+                    )
+                previous = attempt
+
+    def _choose_start(self) -> Start:
+        """The best place to begin, in this order of precedence.
+
+        1. the newest snapshot that is in the ledger, is not suspect, and is still the file that was published
+        2. the next older one of that kind, and so on
+        3. the weights given with --weights, or the fillers, at iteration 0
+        """
+        for snapshot in self._folder.ledger.good():
+            try:
+                return Start(snapshot, self._folder.ledger.restorable_state(snapshot))
+            except BadSnapshot as error:
+                self._say("W", f"Snapshot of iteration {snapshot.iteration} is passed over: {error}")
+                self._folder.ledger.mark_suspect(snapshot.iteration, str(error))
+        return Start(None, None)
+
+    def _begin(self, start: Start, previous: Attempt | None) -> Attempt:
+        """Start a worker at `start`, with a seed that no earlier attempt of this run had."""
+        folder, ledger = self._folder, self._folder.ledger
+        number = ledger.attempts
+        seed = (folder.settings.seed + number) % MAX_SEED
+        skip = self._batches_to_skip(start, seed, diverged=previous is not None)
+        data_start = skip * self._data.batch_size % self._data.records if self._data else None
+        if number:
+            verb = "Restarting" if previous else "Resuming"
+            self._say("W" if previous else "I", f"{verb} from iteration {start.iteration} with seed {seed}")
+        ledger.begin_attempt(start.iteration, seed)
+        folder.record("attempt", number=number, iteration=start.iteration, seed=seed, skipped_batches=skip)
+        job = {
+            "task": "train",
+            "solver": str(folder.write_attempt_solver(seed)),
+            "solverstate": str(start.state) if start.state else None,
+            "weights": list(folder.settings.weights) if start.state is None else [],
+            "gpu": folder.settings.gpu,
+            "skip_batches": skip,
+            "snapshot": folder.solver.snapshot,
+            "snapshot_prefix": str(folder.new_snapshot_prefix),
+        }
+        self._process = EngineProcess(
+            self._caffe, job, working_directory=folder.working_directory, inherit=[folder.lock_descriptor]
+        )
+        return Attempt(start, seed, data_start, iteration=start.iteration)
+
+    def _batches_to_skip(self, start: Start, seed: int, *, diverged: bool) -> int:
+        if self._data is None:
+            return 0
+        if diverged:
+            return self._data.random_batches(seed)
+        if start.snapshot is None or start.snapshot.data_position is None:
+            return 0
+        return self._data.batches_to(start.snapshot.data_position, seed)
+
+    def _watch(self, attempt: Attempt) -> None:
+        """Follow the worker to its end. Raises if it ended other than by finishing or by diverging."""
+        process = self._process
+        assert process is not None
+        try:
+            for message in process.messages():
+                if isinstance(message, LogLine):
+                    self._log.write(message.text.encode() + b"\n")
+                    self._show_line(message.text)
+                elif isinstance(message, Event):
+                    self._handle(attempt, message)
+                self._display.tick()
+                if attempt.divergence is not None or self._stops_asked > 1:
+                    break
+        finally:
+            process.kill()
+            self._process = None
+        if attempt.finished or attempt.divergence is not None:
+            return
+        if self._stops_asked:
+            self._end_interrupted(attempt)
+        failure = process.failure() or "the Caffe process ended before its work was done"
+        self._folder.record("failed", iteration=attempt.iteration, reason=failure)
+        self._say("E", f"Stopped at iteration {attempt.iteration}: {failure}", show=False)
+        raise EngineError(f"training stopped at iteration {attempt.iteration}: {failure}; {self.how_to_resume()}")
+
+    def _handle(self, attempt: Attempt, event: Event) -> None:
+        handlers: dict[str, Callable[..., None]] = {
+            "started": self._started,
+            "skipping": self._skipping,
+            "iteration": self._iteration,
+            "snapshot": self._snapshot,
+            "finished": self._finished,
+        }
+        if event.name in handlers:
+            handlers[event.name](attempt, **event.fields)
+
+    def _started(self, attempt: Attempt, **fields: Any) -> None:
+        attempt.detector = DivergenceDetector(fields["classes"], fields["loss_weight"])
+        solver = self._folder.solver
+        images = (fields["batch_size"] or 0) * max(1, solver.iter_size)
+        self._folder.record("started", **fields)
+        self._warn_of_a_full_disk(fields["parameters"])
+        self._display.started(attempt.start.iteration, solver.max_iter, images)
+
+    def _warn_of_a_full_disk(self, parameters: int) -> None:
+        """Say now, not at the first snapshot, that there is no room for one (weights and history, float32)."""
+        needed = 2 * 4 * parameters
+        free = shutil.disk_usage(self._folder.root).free
+        if free < 2 * needed:
+            self._say("W", f"A snapshot takes {needed / 1e6:.0f} MB, and {free / 1e6:.0f} MB are free on this disk")
+
+    def _skipping(self, attempt: Attempt, *, done: int, of: int) -> None:
+        self._display.status(f"reading on to batch {of} of the training data: {done}")
+
+    def _iteration(self, attempt: Attempt, *, iteration: int, loss: str, lr: float | None) -> None:
+        attempt.iteration, attempt.loss = iteration, float(loss)
+        self._display.iteration(iteration, attempt.loss, lr)
+        attempt.divergence = attempt.detector.observe(attempt.loss)
+
+    def _snapshot(self, attempt: Attempt, *, iteration: int, model: str, state: str) -> None:
+        position = None
+        if self._data is not None and attempt.data_start is not None:
+            done = iteration - attempt.start.iteration
+            position = self._data.position_after(done, start=attempt.data_start)
+        try:
+            self._folder.ledger.publish(
+                iteration, Path(model), Path(state), loss=attempt.loss, seed=attempt.seed, data_position=position
+            )
+        except BadSnapshot as error:
+            attempt.divergence = f"its snapshot is not good: {error}"
+            return
+        self._folder.record("snapshot", iteration=iteration, loss=attempt.loss)
+        self._display.snapshot(iteration)
+
+    def _finished(self, attempt: Attempt, *, iteration: int) -> None:
+        attempt.finished = attempt.divergence is None
+        self._folder.record("finished", iteration=iteration)
+
+    def _give_up_on(self, attempt: Attempt) -> None:
+        """Note a divergence, and mark the snapshot it came from if that one is to blame."""
+        reason = str(attempt.divergence)
+        self._folder.record("diverged", iteration=attempt.iteration, reason=reason, seed=attempt.seed)
+        self._say("W", f"Diverged at iteration {attempt.iteration}: {reason}")
+        ledger, started_from = self._folder.ledger, attempt.start.snapshot
+        good = ledger.good()
+        if started_from is None or not good or good[0] != started_from:
+            return  # a newer snapshot was published since: that one is tried first
+        self._failures[started_from.iteration] += 1
+        soon = attempt.iteration - started_from.iteration < POISONED_WITHIN_ITERS
+        if soon or self._failures[started_from.iteration] > 1:
+            ledger.mark_suspect(started_from.iteration, f"diverged at iteration {attempt.iteration}: {reason}")
+            self._folder.record("suspect", iteration=started_from.iteration)
+            self._say("W", f"Snapshot of iteration {started_from.iteration} led to divergence: it is passed over")
+
+    def _end_interrupted(self, attempt: Attempt) -> None:
+        newest = self._folder.ledger.good()
+        at = newest[0].iteration if newest else 0
+        self._folder.record("interrupted", iteration=attempt.iteration)
+        raise Interrupted(f"training was ended at iteration {at} of {self._folder.solver.max_iter}; {self.how_to_resume()}")
+
+    def how_to_resume(self) -> str:
+        """The command that goes on with this run."""
+        return f"go on with `batchbrew train --resume --run {self._folder.root}`"
+
+    def _show_line(self, text: str) -> None:
+        event = parse_line(text)
+        if isinstance(event, Testing):
+            self._display.status(f"testing at iteration {event.iteration}")
+            self._tested_iteration = event.iteration
+        elif isinstance(event, TestOutput):
+            self._folder.record(
+                "test", iteration=self._tested_iteration, output=event.name, value=event.value
+            )  # fmt: skip
+            self._display.test_output(self._tested_iteration, event.name, event.value)
+
+    def _say(self, severity: Severity, message: str, *, show: bool = True) -> None:
+        """Say something in the log, in glog's form, and on the screen."""
+        line = glog_line(severity, message, when=datetime.now(), pid=os.getpid(), source="supervisor.py")
+        self._log.write(line.encode() + b"\n")
+        if show:
+            self._display.note(message)
+
+    @contextmanager
+    def _signals_caught(self) -> Iterator[None]:
+        """The first Ctrl-C (or SIGTERM) asks for a snapshot and an end, the second ends the worker at once."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def stop(_number: int, _frame: FrameType | None) -> None:
+            self._stops_asked += 1
+            if self._process is not None and self._stops_asked == 1:
+                self._process.ask_to_stop()
+                self._display.note("Ending after a snapshot of this iteration; again to end at once")
+
+        previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)

@@ -1,0 +1,222 @@
+"""The worker: holds a Caffe engine, does one job, reports events. It decides nothing.
+
+It is run by path, `PYTHON worker.py JOB.json`, in whatever interpreter a Caffe comes with (Python 3.6 and up),
+so it imports the standard library, numpy and pycaffe alone. The job names the file descriptor to which
+events go, one JSON object a line; Caffe's own log goes to standard error. Caffe ends the process (SIGABRT)
+on a bad file: that, too, is the supervisor's to explain.
+
+Events of a training job, in this order for every iteration: `iteration` (loss of the iteration that is about
+to be applied) and, where a snapshot was written after it, `snapshot`. So every loss that went into a snapshot
+is known before the snapshot is.
+"""
+
+import ctypes
+import json
+import os
+import signal
+import sys
+from typing import Any, Callable, Dict, List, Optional
+
+import numpy as np
+
+PR_SET_PDEATHSIG = 1
+Job = Dict[str, Any]
+Report = Callable[..., None]
+
+
+class Stopped(Exception):
+    """Unwinds the solver's loop when the supervisor asked for an end."""
+
+
+class Reporter:
+    """Writes events to the supervisor; a supervisor that is gone ends the worker."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._stream = os.fdopen(descriptor, "w")
+
+    def __call__(self, event: str, **fields: Any) -> None:
+        try:
+            self._stream.write(json.dumps(dict(fields, event=event)) + "\n")
+            self._stream.flush()
+        except BrokenPipeError:
+            os._exit(1)
+
+
+def die_with(supervisor_pid: int) -> None:
+    """Have the kernel kill this process when the supervisor dies, so that no orphan trains on."""
+    try:
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    except (OSError, AttributeError):  # not Linux: the broken event pipe ends the worker instead
+        return
+    if os.getppid() != supervisor_pid:
+        os._exit(1)
+
+
+def start_caffe(job: Job) -> Any:
+    """Import pycaffe, its log on standard error, and select the device."""
+    import caffe
+
+    try:
+        caffe.init_log(0, True)
+    except (AttributeError, TypeError):  # other pycaffes: GLOG_logtostderr in the environment does it
+        pass
+    if job.get("gpu") is None:
+        caffe.set_mode_cpu()
+    else:
+        caffe.set_device(job["gpu"])
+        caffe.set_mode_gpu()
+    return caffe
+
+
+def train(job: Job, report: Report) -> None:
+    """Run a solver from where it stands to its end, or until SIGTERM asks for a snapshot and an end."""
+    caffe = start_caffe(job)
+    solver = caffe.get_solver(job["solver"])
+    net = solver.net
+    for weights in job["weights"]:
+        for each in [net] + list(solver.test_nets):
+            each.copy_from(weights)
+    losses = [(name, weight) for name, weight in net.blob_loss_weights.items() if weight]
+    if job["solverstate"]:
+        solver.restore(job["solverstate"])
+    report(
+        "started",
+        pid=os.getpid(),
+        iteration=solver.iter,
+        caffe=getattr(caffe, "__version__", "unknown"),
+        classes=classes_of(net),
+        loss_weight=sum(weight for _, weight in losses),
+        batch_size=batch_size_of(net),
+        parameters=int(sum(blob.data.size for blobs in net.params.values() for blob in blobs)),
+    )
+    skip_batches(net, job["skip_batches"], report)
+
+    asked_to_stop = []  # type: List[int]
+    signal.signal(signal.SIGTERM, lambda number, frame: asked_to_stop.append(number))
+    first_iteration = solver.iter
+    interval, prefix = job["snapshot"], job["snapshot_prefix"]
+
+    def report_snapshot(iteration: int) -> None:
+        stem = "%s_iter_%d" % (prefix, iteration)
+        report("snapshot", iteration=iteration, model=stem + ".caffemodel", state=stem + ".solverstate")
+
+    def before_iteration() -> None:
+        iteration = solver.iter
+        if iteration > first_iteration and interval and iteration % interval == 0:
+            report_snapshot(iteration)
+        if asked_to_stop:
+            if iteration > first_iteration and not (interval and iteration % interval == 0):
+                solver.snapshot()
+                report_snapshot(iteration)
+            raise Stopped()
+
+    def before_update() -> None:
+        loss = sum(weight * float(net.blobs[name].data.sum()) for name, weight in losses)
+        report("iteration", iteration=solver.iter, loss=repr(loss), lr=getattr(solver, "lr", None))
+
+    solver.add_callback(before_iteration, before_update)
+    try:
+        solver.solve()
+    except Stopped:
+        report("stopped", iteration=solver.iter)
+        return
+    report_snapshot(solver.iter)
+    report("finished", iteration=solver.iter)
+
+
+def classes_of(net: Any) -> Optional[int]:
+    """The number of classes of the net's softmax loss, or None where it has none."""
+    for name, layer in zip(net._layer_names, net.layers):
+        if layer.type == "SoftmaxWithLoss":
+            return int(net.blobs[net.bottom_names[name][0]].data.shape[1])
+    return None
+
+
+def batch_size_of(net: Any) -> Optional[int]:
+    """Images a forward pass takes: the first dimension of what the first data layer gives."""
+    for name in net._layer_names:
+        if not net.bottom_names[name] and net.top_names[name]:
+            shape = net.blobs[net.top_names[name][0]].data.shape
+            return int(shape[0]) if shape else None
+    return None
+
+
+def skip_batches(net: Any, count: int, report: Report) -> None:
+    """Read and drop `count` batches of the training data, so that the run goes on at another record."""
+    if not count:
+        return
+    layers = [i for i, name in enumerate(net._layer_names) if not net._bottom_ids(i)]
+    for done in range(count):
+        for index in layers:
+            net._forward(index, index)
+        if done % 50 == 49 or done + 1 == count:
+            report("skipping", done=done + 1, of=count)
+
+
+def test(job: Job, report: Report) -> None:
+    """Count, over the first `images` images of a net's own test data, how often the label is in the top k.
+
+    The label is in the top k when fewer than k other classes score at least as much, as Caffe's Accuracy
+    layer has it.
+    """
+    caffe = start_caffe(job)
+    net = caffe.Net(job["net"], job["weights"], caffe.TEST)
+    score_name, label_name, images = job["score"], job["label"], job["images"]
+    correct = dict.fromkeys(job["top_k"], 0)
+    per_label = {}  # type: Dict[int, int]
+    done = 0
+    while done < images:
+        net.forward()
+        scores = net.blobs[score_name].data
+        scores = scores.reshape(scores.shape[0], -1)
+        labels = net.blobs[label_name].data.reshape(-1).astype(int)
+        take = min(len(labels), images - done)
+        scores, labels = scores[:take], labels[:take]
+        classes = scores.shape[1]
+        if labels.min() < 0 or labels.max() >= classes:
+            wrong = int(labels.min() if labels.min() < 0 else labels.max())
+            report("bad_label", label=wrong, classes=classes)
+            return
+        if not np.isfinite(scores).all():
+            report("not_finite", image=done)
+            return
+        own = scores[np.arange(take), labels][:, np.newaxis]
+        rank = (scores >= own).sum(axis=1) - 1
+        for k in correct:
+            correct[k] += int((rank < k).sum())
+        for label in labels:
+            per_label[int(label)] = per_label.get(int(label), 0) + 1
+        done += take
+        report("tested", done=done, of=images)
+    report("result", images=done, classes=classes, correct=correct, labels=per_label)
+
+
+def probe(job: Job, report: Report) -> None:
+    """Say what this engine is; on a Caffe without GPU support, asking for a GPU ends the process."""
+    caffe = start_caffe(job)
+    report(
+        "engine",
+        caffe=getattr(caffe, "__version__", "unknown"),
+        file=caffe.__file__,
+        python=".".join(map(str, sys.version_info[:3])),
+        numpy=np.__version__,
+        layers=len(caffe.layer_type_list()),
+        nccl=bool(caffe.has_nccl()) if hasattr(caffe, "has_nccl") else False,
+    )
+
+
+def main() -> None:
+    """Do the job that the file on the command line describes."""
+    with open(sys.argv[1]) as file:
+        job = json.load(file)
+    die_with(job["supervisor_pid"])
+    report = Reporter(job["events_descriptor"])
+    tasks = {"train": train, "test": test, "probe": probe}  # type: Dict[str, Callable[[Job, Report], None]]
+    tasks[job["task"]](job, report)
+    sys.stdout.flush()
+    # A Caffe built with Boost.Python can crash while the interpreter tears its nets down; the work is done.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()
