@@ -1,0 +1,73 @@
+"""A picture of some records of an LMDB with their labels, to see whether they belong together."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import cast
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from batchbrew import atomic
+from batchbrew.dataset.description import read_description
+from batchbrew.dataset.images import Image
+from batchbrew.dataset.reader import LmdbReader, Record
+from batchbrew.errors import InputError
+
+TILE = 160  # pixels
+CAPTION = 18
+GAP = 4
+MAX_RECORDS = 1000
+
+
+def write_contact_sheet(path: Path, out: Path, count: int) -> int:
+    """Write a PNG with `count` records, spread over the LMDB `path`; returns how many are on it."""
+    if not 1 <= count <= MAX_RECORDS:
+        raise InputError(f"{count} records cannot be shown: give 1 to {MAX_RECORDS}")
+    if out.suffix.lower() != ".png":
+        raise InputError(f"{out} is not a name for a PNG file: let it end in .png")
+    with LmdbReader(path) as reader:
+        description = read_description(path)
+        names = description.class_names if description is not None else None
+        records = [reader.parse(key, value) for key, value in reader.sample(count)]
+    done, data = cv2.imencode(".png", contact_sheet(records, names))
+    assert done
+    atomic.write_file(out, data.tobytes())
+    return len(records)
+
+
+def contact_sheet(records: Sequence[Record], class_names: Sequence[str] | None) -> Image:
+    """Tiles in reading order, each an image fitted into 160×160 over its label and its class's name."""
+    columns = max(math.ceil(math.sqrt(len(records))), 1)
+    rows = math.ceil(len(records) / columns)
+    step_x, step_y = TILE + GAP, TILE + CAPTION + GAP
+    sheet = np.full((rows * step_y + GAP, columns * step_x + GAP, 3), 255, np.uint8)
+    for index, record in enumerate(records):
+        top, left = GAP + index // columns * step_y, GAP + index % columns * step_x
+        picture = _fitted(_displayable(record.image))
+        height, width = picture.shape[:2]
+        sheet[top : top + height, left : left + width] = picture
+        tile = sheet[top + TILE : top + TILE + CAPTION, left : left + TILE]
+        text = _caption(record.label, class_names)
+        cv2.putText(tile, text, (1, CAPTION - 5), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (0, 0, 0), 1, cv2.LINE_AA)
+    return sheet
+
+
+def _caption(label: int, class_names: Sequence[str] | None) -> str:
+    name = class_names[label] if class_names and 0 <= label < len(class_names) else ""
+    return f"{label} {name}".encode("ascii", "replace").decode("ascii")  # all that OpenCV's fonts have
+
+
+def _displayable(image: NDArray[np.uint8] | NDArray[np.float32]) -> Image:
+    """H×W×3 uint8: floats are cut to 0..255; unless there are 3 or 4 channels, the first is shown as grey."""
+    pixels = np.clip(np.nan_to_num(image), 0, 255).astype(np.uint8)
+    return pixels[:, :, :3] if pixels.shape[2] in (3, 4) else np.repeat(pixels[:, :, :1], 3, axis=2)
+
+
+def _fitted(image: Image) -> Image:
+    height, width = image.shape[:2]
+    scale = TILE / max(height, width)
+    size = (max(round(width * scale), 1), max(round(height * scale), 1))
+    fitted = cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_NEAREST)
+    return cast(Image, fitted)

@@ -1,0 +1,142 @@
+"""One image: from a file's bytes to pixels, to a short side of 256, to the JPEG that the LMDB holds.
+
+Pixels are H×W×3 uint8 in BGR order, as Caffe has them. How the odd kinds are read:
+- EXIF orientation is applied, as a viewer does (JPEG and TIFF always; PNG and WebP as far as the installed
+  OpenCV knows it). A damaged EXIF block is ignored.
+- Greyscale becomes three equal channels, CMYK and YCCK become BGR, 16 bits a channel become 8.
+- Transparency is dropped: what counts are the colours under it. Nothing is blended with a background.
+- The kind is told by the content, not by the name: a PNG called .JPEG is a PNG.
+- An image that is already a JPEG of the right size is coded anew like any other. At quality 95 that costs
+  nothing to be seen, and what is stored never has metadata, arithmetic coding or a colour space that some
+  Caffe's decoder does not know.
+"""
+
+import stat
+from pathlib import Path
+from typing import cast
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from batchbrew.dataset.headers import Header, read_header
+from batchbrew.dataset.jpeg import with_filler_before_end
+from batchbrew.errors import InputError
+
+Image = NDArray[np.uint8]
+
+MAX_PIXELS = 200_000_000  # 600 MB once decoded, for each worker
+MAX_FILE_BYTES = 256 * 2**20
+MAX_RESIZED_SIDE = 16_384  # JPEG itself ends at 65,535
+JPEG_GREY = 128  # what libjpeg draws where it has no data
+
+
+class ImageError(InputError):
+    """An image that cannot be used; the text is the reason, without the image's name."""
+
+
+def read_image_bytes(path: Path) -> bytes:
+    """The content of an image file. Raises ImageError if it cannot be read, is no file, or is too large."""
+    try:
+        status = path.stat()  # first: opening a named pipe would wait for ever
+        if not stat.S_ISREG(status.st_mode):
+            raise ImageError("is not a file")
+        if status.st_size > MAX_FILE_BYTES:
+            raise ImageError(f"has {status.st_size:,} bytes, more than {MAX_FILE_BYTES:,}")
+        return path.read_bytes()
+    except OSError as error:
+        raise ImageError(f"cannot be read: {error.strerror or error}") from error
+    except ValueError as error:  # a zero byte in the name
+        raise ImageError(f"cannot be read: {error}") from error
+
+
+def decode(data: bytes) -> Image:
+    """The pixels of an image file, H×W×3 BGR, upright. Raises ImageError if any part of them is missing."""
+    return _decode(data, cv2.IMREAD_COLOR)
+
+
+def decode_stored(data: bytes) -> Image:
+    """The pixels of a Datum's encoded image as Caffe's Data layer decodes it: H×W×C, C = 1 for greyscale.
+
+    Raises ImageError for what cannot be decoded, and for 16 bits a channel, on which Caffe aborts.
+    """
+    image = _decode(data, cv2.IMREAD_UNCHANGED)
+    if image.dtype != np.uint8:
+        raise ImageError(f"has {image.dtype} pixels; Caffe takes 8 bits a channel only")
+    return image if image.ndim == 3 else image[:, :, np.newaxis]
+
+
+def check_header(data: bytes) -> Header:
+    """What a file says of itself, if that is an image that may be decoded. Raises ImageError if not."""
+    if not data:
+        raise ImageError("is empty")
+    header = read_header(data)
+    if header is None:
+        raise ImageError("is not a JPEG, PNG, BMP, PNM, TIFF or WebP file")
+    if header.jpeg is not None and header.jpeg.end is None:
+        raise ImageError("is a truncated JPEG: its end is missing")
+    if header.width == 0 or header.height == 0:
+        raise ImageError(f"is a damaged {header.kind}: its header gives no size")
+    if header.width * header.height > MAX_PIXELS:
+        size = f"{header.width}×{header.height}"
+        raise ImageError(f"is a {header.kind} of {size} pixels; at most {MAX_PIXELS:,} are decoded")
+    return header
+
+
+def _decode(data: bytes, flags: int) -> Image:
+    header = check_header(data)
+    image = _imdecode(data, flags)
+    if image is None:
+        raise ImageError(f"is a damaged or unsupported {header.kind}: OpenCV cannot decode it")
+    if header.jpeg is not None and header.jpeg.end is not None and _has_grey_corner(image):
+        again = _imdecode(with_filler_before_end(data, header.jpeg.end), flags)
+        if again is None or not np.array_equal(image, again):
+            raise ImageError("is a truncated JPEG: its data end before its last row")
+    return image
+
+
+def _imdecode(data: bytes, flags: int) -> Image | None:
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error as error:
+        raise ImageError(f"cannot be decoded: {' '.join(str(error).split())}") from error
+    return cast(Image | None, image)  # None, whatever the type stubs say, if it cannot be decoded
+
+
+def _has_grey_corner(image: Image) -> bool:
+    """Whether the file's last 8×8 block may never have been drawn.
+
+    It is in a corner, whichever way EXIF turned the image; where a side is no multiple of 8, only a part
+    of it is in the image.
+    """
+    height, width = ((side - 1) % 8 + 1 for side in image.shape[:2])
+    rows, columns = (slice(height), slice(-height, None)), (slice(width), slice(-width, None))
+    return any(bool((image[row, column] == JPEG_GREY).all()) for row in rows for column in columns)
+
+
+def resize_short_side(image: Image, short_side: int) -> Image:
+    """Scale to a short side of `short_side` pixels, keeping the aspect ratio (long side rounded).
+
+    Shrinking takes INTER_AREA, the mean over all source pixels that fall into a new one: the other kinds look
+    at 2×2 or 4×4 of them and alias. Enlarging takes INTER_CUBIC, since bilinear blurs. Raises ImageError if
+    the picture is so narrow that its long side would be absurd.
+    """
+    height, width = image.shape[:2]
+    short, long = sorted((height, width))
+    if short == short_side:
+        return image
+    long_side = (2 * long * short_side + short) // (2 * short)
+    if long_side > MAX_RESIZED_SIDE:
+        raise ImageError(
+            f"is {width}×{height}: with a short side of {short_side} the other would be {long_side}"
+        )
+    size = (short_side, long_side) if width <= height else (long_side, short_side)
+    interpolation = cv2.INTER_AREA if short > short_side else cv2.INTER_CUBIC
+    return cast(Image, cv2.resize(image, size, interpolation=interpolation))
+
+
+def encode_jpeg(image: Image, quality: int = 95) -> bytes:
+    """A baseline JPEG (chroma halved both ways, no metadata) of an H×W×3 BGR image."""
+    done, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    assert done, image.shape
+    return data.tobytes()

@@ -1,0 +1,200 @@
+"""LMDBs of Caffe's Datum, read without trusting them: ours, convert_imageset's, anybody's."""
+
+import os
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import lmdb
+import numpy as np
+from google.protobuf.message import DecodeError
+from numpy.typing import NDArray
+
+from batchbrew.dataset.images import ImageError, check_header, decode_stored
+from batchbrew.errors import InputError
+from batchbrew.proto import caffe_pb2
+
+MAX_SIDE = 2**16
+DATA_FILE = "data.mdb"
+
+
+@dataclass(frozen=True)
+class Record:
+    """One image of an LMDB."""
+
+    key: bytes
+    label: int
+    image: NDArray[np.uint8] | NDArray[np.float32]
+    """H×W×C, BGR where C is 3; uint8, or float32 where the Datum holds float_data."""
+
+
+class LmdbReader:
+    """An LMDB opened for reading; iterate as often as you like, from any thread.
+
+    It is opened without LMDB's lock file, so read-only disks and other people's files are fine; a data set
+    does not change once it is built. Raises InputError if it is missing, no LMDB, truncated or empty.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._opened: lmdb.Environment | None = _open_shared(path)
+        self.count: int = self._environment.stat()["entries"]
+        if self.count == 0:
+            self.close()
+            raise InputError(f"{path} is an LMDB without a record: build it anew")
+
+    def __enter__(self) -> "LmdbReader":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the LMDB up; a second time does nothing."""
+        if self._opened is not None:
+            _close_shared(self._opened)
+            self._opened = None
+
+    @property
+    def _environment(self) -> lmdb.Environment:
+        assert self._opened is not None, "closed"
+        return self._opened
+
+    def items(self) -> Iterator[tuple[bytes, bytes]]:
+        """Keys and unparsed values, in Caffe's order (of the keys' bytes)."""
+        try:
+            with self._environment.begin() as transaction:
+                yield from transaction.cursor()
+        except lmdb.Error as error:
+            raise InputError(f"{self.path} is damaged ({error}): build it anew") from error
+
+    def sample(self, wanted: int) -> Iterator[tuple[bytes, bytes]]:
+        """Up to `wanted` keys and values, evenly spread from the first on."""
+        step = max(self.count / max(wanted, 1), 1.0)
+        chosen = {int(index * step) for index in range(min(wanted, self.count))}
+        try:
+            with self._environment.begin() as transaction:
+                cursor = transaction.cursor()
+                for index, key in enumerate(cursor.iternext(keys=True, values=False)):
+                    if index in chosen:
+                        yield key, cursor.value()
+        except lmdb.Error as error:
+            raise InputError(f"{self.path} is damaged ({error}): build it anew") from error
+
+    def records(self) -> Iterator[Record]:
+        """Every record, parsed and decoded. Raises InputError at the first that is damaged."""
+        for key, value in self.items():
+            yield self.parse(key, value)
+
+    def parse(self, key: bytes, value: bytes) -> Record:
+        """Decode one record. Raises InputError that names it if it is damaged."""
+        try:
+            datum = parse_datum(value)
+            return Record(key, datum.label, datum_image(datum))
+        except ImageError as error:
+            raise InputError(f"{self.path}: record {printable(key)} {error}") from error
+
+
+def printable(key: bytes) -> str:
+    """A key for messages, on one line."""
+    return key.decode("utf-8", errors="backslashreplace").replace("\n", "\\n")
+
+
+def parse_datum(value: bytes) -> caffe_pb2.Datum:
+    """Raises ImageError if the bytes are no Datum."""
+    datum = caffe_pb2.Datum()
+    try:
+        datum.ParseFromString(value)
+    except DecodeError as error:
+        raise ImageError("is not a Datum message") from error
+    return datum
+
+
+def datum_image(datum: caffe_pb2.Datum) -> NDArray[np.uint8] | NDArray[np.float32]:
+    """H×W×C pixels of a Datum: encoded, raw (`data`) or `float_data`. Raises ImageError for wrong sizes."""
+    shape = (datum.channels, datum.height, datum.width)
+    if datum.encoded:
+        image = decode_stored(datum.data)
+        height, width, channels = image.shape
+        # convert_imageset leaves the sizes out of an encoded Datum.
+        for said, found in zip(shape, (channels, height, width), strict=True):
+            if said not in (0, found):
+                raise ImageError(f"says {_by(shape)}, but its image is {channels}×{height}×{width}")
+        return image
+    if not all(0 < size <= MAX_SIDE for size in shape):
+        raise ImageError(f"has the impossible size {_by(shape)}")
+    values = len(datum.data) or len(datum.float_data)
+    if shape[0] * shape[1] * shape[2] != values:
+        raise ImageError(f"has {values} values for a size of {_by(shape)}")
+    if datum.data:
+        return np.frombuffer(datum.data, np.uint8).reshape(shape).transpose(1, 2, 0)
+    return np.asarray(datum.float_data, np.float32).reshape(shape).transpose(1, 2, 0)
+
+
+def _by(shape: tuple[int, ...]) -> str:
+    return "×".join(map(str, shape))
+
+
+def datum_size(datum: caffe_pb2.Datum) -> tuple[int, int]:
+    """Height and width, without decoding. Raises ImageError if an encoded image's header is damaged."""
+    if not datum.encoded:
+        return datum.height, datum.width
+    header = check_header(datum.data)
+    return header.height, header.width
+
+
+# One process may open an LMDB only once, and the same one may be wanted twice (training and test data alike).
+_shared: dict[tuple[int, int], tuple[lmdb.Environment, int]] = {}
+_shared_lock = threading.Lock()
+
+
+def _open_shared(path: Path) -> lmdb.Environment:
+    identity = _check_file(path)
+    with _shared_lock:
+        environment, users = _shared.get(identity, (None, 0))
+        if environment is None:
+            environment = _open(path)
+        _shared[identity] = (environment, users + 1)
+        return environment
+
+
+def _close_shared(environment: lmdb.Environment) -> None:
+    with _shared_lock:
+        identity = next(key for key, (shared, _) in _shared.items() if shared is environment)
+        users = _shared[identity][1] - 1
+        _shared[identity] = (environment, users)
+        if users == 0:
+            del _shared[identity]
+            environment.close()
+
+
+def _check_file(path: Path) -> tuple[int, int]:
+    """Device and inode of the data file of the LMDB. Raises InputError if there is none."""
+    if path.is_file():
+        raise InputError(f"{path} is a file; an LMDB is a folder with {DATA_FILE} in it: name the folder")
+    if not path.exists():
+        raise InputError(f"{path} does not exist: build it with `batchbrew lmdb build`")
+    try:
+        status = (path / DATA_FILE).stat()
+    except FileNotFoundError:
+        raise InputError(f"{path} is not an LMDB: there is no {DATA_FILE} in it") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
+    return status.st_dev, status.st_ino
+
+
+def _open(path: Path) -> lmdb.Environment:
+    try:
+        environment = lmdb.open(str(path), readonly=True, lock=False, create=False, max_readers=1024)
+    except lmdb.Error as error:
+        raise InputError(f"{path} cannot be opened as an LMDB: {error}") from error
+    # LMDB maps the file into memory: touching a page beyond its end would kill the process (SIGBUS).
+    needed = (environment.info()["last_pgno"] + 1) * environment.stat()["psize"]
+    found = os.stat(path / DATA_FILE).st_size  # noqa: PTH116
+    if found < needed:
+        environment.close()
+        raise InputError(
+            f"{path} is truncated: {DATA_FILE} has {found:,} of {needed:,} bytes; copy or build it anew"
+        )
+    return environment

@@ -1,0 +1,229 @@
+import os
+import struct
+import zlib
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from batchbrew.dataset import images
+from batchbrew.dataset.headers import read_header
+from batchbrew.dataset.images import ImageError, decode, decode_stored, encode_jpeg, resize_short_side
+from tests.dataset.pictures import by_pillow, encoded, picture
+
+KINDS = {".jpg": "JPEG", ".png": "PNG", ".bmp": "BMP", ".ppm": "PNM", ".tif": "TIFF", ".webp": "WebP"}
+PROGRESSIVE = (cv2.IMWRITE_JPEG_PROGRESSIVE, 1)
+RESTARTS = (cv2.IMWRITE_JPEG_RST_INTERVAL, 2)
+
+
+def difference(left: images.Image, right: images.Image) -> float:
+    """Mean over all pixels, in grey levels."""
+    assert left.shape == right.shape
+    return float(np.abs(left.astype(int) - right.astype(int)).mean())
+
+
+@pytest.mark.parametrize("extension", KINDS)
+def test_every_kind_is_told_by_its_content_and_decoded(extension: str) -> None:
+    data = encoded(extension)
+    header = read_header(data)
+    assert header is not None
+    assert (header.kind, header.width, header.height) == (KINDS[extension], 96, 64)
+    assert difference(decode(data), picture()) < 3
+
+
+def test_both_other_headers_of_webp() -> None:
+    for data, chunk in (
+        (encoded(".webp", None, cv2.IMWRITE_WEBP_QUALITY, 90), b"VP8 "),
+        (by_pillow("WEBP", orientation=1), b"VP8X"),
+    ):
+        assert data[12:16] == chunk
+        assert read_header(data) == ("WebP", 96, 64, None)
+
+
+@pytest.mark.parametrize("extension", KINDS)
+@pytest.mark.parametrize("keep", [0.3, 0.9])
+def test_every_kind_is_refused_when_truncated(extension: str, keep: float) -> None:
+    data = encoded(extension)
+    with pytest.raises(ImageError, match="truncated|damaged"):
+        decode(data[: int(len(data) * keep)])
+
+
+@pytest.mark.parametrize("parameters", [(), PROGRESSIVE, RESTARTS])
+def test_jpeg_that_lacks_any_part_of_its_end_is_refused(parameters: tuple[int, ...]) -> None:
+    data = encoded(".jpg", None, *parameters)
+    decode(data)
+    decode(data + b"trailing rubbish")
+    for missing in (1, 2, 3, len(data) // 2, len(data) - 3):
+        with pytest.raises(ImageError, match="truncated JPEG"):
+            decode(data[:-missing])
+
+
+def test_end_of_a_thumbnail_is_not_taken_for_the_end_of_the_picture() -> None:
+    data = encoded(".jpg")
+    segment = b"\xff\xe1" + struct.pack(">H", 2 + len(data)) + data
+    with_thumbnail = data[:2] + segment + data[2:]
+    assert np.array_equal(decode(with_thumbnail), decode(data))
+    with pytest.raises(ImageError, match="truncated JPEG"):
+        decode(with_thumbnail[: len(segment) + len(data) // 2])
+
+
+@pytest.mark.parametrize("keep", [0.4, 0.9])
+def test_cut_jpeg_whose_end_marker_was_put_back_is_refused(keep: float) -> None:
+    data = encoded(".jpg")
+    cut = data[: int(len(data) * keep)] + b"\xff\xd9"
+    assert cv2.imdecode(np.frombuffer(cut, np.uint8), cv2.IMREAD_COLOR) is not None  # OpenCV says nothing
+    with pytest.raises(ImageError, match="data end before its last row"):
+        decode(cut)
+
+
+def test_jpeg_with_a_truly_grey_corner_is_taken() -> None:
+    grey = picture()
+    grey[32:, 48:] = 128
+    assert decode(encoded(".jpg", grey))[-1, -1].tolist() == [128, 128, 128]
+
+
+@pytest.mark.parametrize(
+    ("data", "complaint"),
+    [
+        (b"", "is empty"),
+        (b"this is a text, not a photograph", "is not a JPEG, PNG"),
+        (b"GIF89a" + bytes(50), "is not a JPEG, PNG"),
+        (b"\xff\xd8\xff\xd9", "gives no size"),
+        (b"\x89PNG\r\n\x1a\n", "gives no size"),
+        (b"II*\0\xff\xff\xff\xff", "gives no size"),
+        (b"P6\nx y\n", "gives no size"),
+        (b"BM" + bytes(60), "gives no size"),
+    ],
+)
+def test_what_is_no_image(data: bytes, complaint: str) -> None:
+    with pytest.raises(ImageError, match=complaint):
+        decode(data)
+
+
+def with_size(extension: str, side: int) -> bytes:
+    """A small file whose header claims side × side pixels."""
+    data = bytearray(encoded(extension))
+    if extension == ".png":
+        data[16:24] = struct.pack(">II", side, side)
+        data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
+    elif extension == ".jpg":
+        frame = data.index(b"\xff\xc0")
+        data[frame + 5 : frame + 9] = struct.pack(">HH", side, side)
+    elif extension == ".bmp":
+        data[18:26] = struct.pack("<ii", side, -side)
+    elif extension == ".ppm":
+        data = data.replace(b"96 64", b"%d %d" % (side, side))
+    elif extension == ".webp":
+        assert data[12:16] == b"VP8L"
+        data[21:25] = struct.pack("<I", (side - 1) | (side - 1) << 14)
+    else:
+        for tag in (256, 257):
+            at = next(i for i in range(len(data)) if data[i : i + 4] == struct.pack("<HH", tag, 3))
+            data[at + 2 : at + 12] = struct.pack("<HII", 4, 1, side)
+    return bytes(data)
+
+
+@pytest.mark.parametrize("extension", KINDS)
+def test_absurd_size_is_refused_before_decoding(extension: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(images, "_imdecode", lambda data, flags: pytest.fail("was decoded"))
+    with pytest.raises(ImageError, match="of 15000×15000 pixels; at most 200,000,000"):
+        decode(with_size(extension, 15000))
+
+
+def test_greyscale_and_alpha_and_sixteen_bits() -> None:
+    grey = picture()[:, :, 0]
+    assert np.array_equal(decode(encoded(".png", grey)), np.dstack([grey] * 3))
+    transparent = np.dstack([picture(), np.zeros((64, 96), np.uint8)])
+    assert np.array_equal(decode(encoded(".png", transparent)), picture())
+    sixteen = picture().astype(np.uint16) * 257
+    assert np.array_equal(decode(encoded(".png", sixteen)), picture())  # type: ignore[arg-type]
+
+
+def test_cmyk_jpeg_has_the_right_colours() -> None:
+    assert difference(decode(by_pillow("JPEG", "CMYK")), picture()) < 4
+
+
+def test_name_does_not_matter(tmp_path: Path) -> None:
+    path = tmp_path / "n01_1.JPEG"
+    path.write_bytes(encoded(".png"))
+    assert np.array_equal(decode(images.read_image_bytes(path)), picture())
+
+
+@pytest.mark.parametrize(
+    ("orientation", "turn"),
+    [(1, None), (3, cv2.ROTATE_180), (6, cv2.ROTATE_90_CLOCKWISE), (8, cv2.ROTATE_90_COUNTERCLOCKWISE)],
+)
+def test_picture_is_turned_as_exif_says(orientation: int, turn: int | None) -> None:
+    upright = picture() if turn is None else cv2.rotate(picture(), turn)
+    assert difference(decode(by_pillow("JPEG", orientation=orientation)), np.asarray(upright, np.uint8)) < 3
+
+
+def test_damaged_exif_is_ignored() -> None:
+    data = by_pillow("JPEG", orientation=6)
+    at = data.index(b"Exif\0\0") + 6
+    damaged = data[:at] + b"\xff" * 16 + data[at + 16 :]
+    assert difference(decode(damaged), picture()) < 3
+
+
+def test_stored_image_is_decoded_as_caffe_does() -> None:
+    assert decode_stored(encoded(".jpg", picture()[:, :, 0])).shape == (64, 96, 1)
+    assert decode_stored(encoded(".jpg")).shape == (64, 96, 3)
+    with pytest.raises(ImageError, match="8 bits"):
+        decode_stored(encoded(".png", picture().astype(np.uint16)))  # type: ignore[arg-type]
+
+
+def test_reading_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ImageError, match="cannot be read: No such file"):
+        images.read_image_bytes(tmp_path / "absent.jpg")
+    with pytest.raises(ImageError, match="is not a file"):
+        images.read_image_bytes(tmp_path)
+    os.mkfifo(tmp_path / "pipe.jpg")
+    with pytest.raises(ImageError, match="is not a file"):
+        images.read_image_bytes(tmp_path / "pipe.jpg")
+    monkeypatch.setattr(images, "MAX_FILE_BYTES", 3)
+    (tmp_path / "big.jpg").write_bytes(b"1234")
+    with pytest.raises(ImageError, match="has 4 bytes, more than 3"):
+        images.read_image_bytes(tmp_path / "big.jpg")
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "resized"),
+    [
+        (500, 375, (341, 256)),  # 500·256/375 = 341.33
+        (375, 500, (256, 341)),
+        (300, 300, (256, 256)),
+        (257, 256, (257, 256)),
+        (257, 300, (256, 299)),  # 298.83
+        (64, 47, (349, 256)),  # 348.60
+        (512, 1025, (256, 513)),  # 512.5 is rounded up
+        (1, 3, (256, 768)),
+    ],
+)
+def test_resized_sides(width: int, height: int, resized: tuple[int, int]) -> None:
+    image = resize_short_side(np.zeros((height, width, 3), np.uint8), 256)
+    assert (image.shape[1], image.shape[0]) == resized
+
+
+def test_shrinking_averages_all_pixels() -> None:
+    checkers = (np.indices((512, 512)).sum(axis=0) % 2 * 255).astype(np.uint8)
+    image = resize_short_side(np.dstack([checkers] * 3), 128)
+    assert set(np.unique(image)) <= {127, 128}  # 4×4 blocks, half of them 255: 127.5
+    assert resize_short_side(picture(), 64) is not None
+
+
+def test_enlarging_is_smooth() -> None:
+    assert difference(resize_short_side(picture(48, 32), 64), picture()) < 8
+
+
+def test_strip_is_refused() -> None:
+    with pytest.raises(ImageError, match="is 1×65: with a short side of 256 the other would be 16640"):
+        resize_short_side(np.zeros((65, 1, 3), np.uint8), 256)
+
+
+def test_encoded_jpeg_is_baseline_with_three_channels() -> None:
+    data = encode_jpeg(picture(), 95)
+    assert b"\xff\xc0" in data
+    assert b"Exif" not in data
+    assert difference(decode_stored(data), picture()) < 2
+    assert len(encode_jpeg(picture(), 30)) < len(data)
