@@ -101,16 +101,13 @@ def _images(options: argparse.Namespace, split: str, kind: SourceKind, warn: War
     """How many images --train or --val has: as given, else counted, else, for 1000 classes, ILSVRC12's."""
     path, given = getattr(options, split), _given(getattr(options, f"{split}_images"), f"--{split}-images")
     exists = Path(path).exists()
-    if not exists:
-        warn(f"{path} does not exist yet")
-    if given is not None:
-        return given
-    counted = count_images(path, kind, options.classes) if exists else None
-    if counted is not None:
-        return counted
-    why = f"cannot be counted{' without the Python package lmdb' if exists else ''}"
-    if options.classes != ILSVRC12_CLASSES:
-        raise InputError(f"the images of {path} {why}: add --{split}-images")
-    assumed = ILSVRC12_IMAGES[split]
-    warn(f"the images of {path} {why}: taken for ILSVRC12's {assumed:,}; if not so, add --{split}-images")
-    return assumed
+    counted = count_images(path, kind, options.classes) if exists and given is None else given
+    problem = "cannot be counted without the Python package lmdb" if exists else "does not exist yet"
+    if counted is None:
+        if options.classes != ILSVRC12_CLASSES:
+            raise InputError(f"{path} {problem}: say with --{split}-images how many images it has")
+        counted = ILSVRC12_IMAGES[split]
+        warn(f"{path} {problem}: taken for ILSVRC12's {counted:,} images; if it is not, add --{split}-images")
+    elif not exists:
+        warn(f"{path} {problem}")
+    return counted

@@ -18,8 +18,8 @@ def learning_rate(solver: pb.SolverParameter, iteration: int) -> float:
     """The rate that Caffe multiplies the gradient with in `iteration`, counted from 0, before `lr_mult`.
 
     Outside a policy's domain the result is what IEEE arithmetic, and so Caffe, gives: past `max_iter` the
-    rate of "poly" is negative, or not a number. Raises InputError for an unknown policy and for a missing
-    step size.
+    rate of "poly" is negative, or not a number. Raises InputError where Caffe aborts: at an unknown policy, a
+    negative gamma, a stepsize below 1.
     """
     assert iteration >= 0, iteration
     policy = _POLICIES.get(solver.lr_policy)
@@ -35,25 +35,23 @@ def _fixed(solver: pb.SolverParameter, iteration: int) -> float:
 
 def _step(solver: pb.SolverParameter, iteration: int) -> float:
     """base_lr · gamma ^ floor(iteration / stepsize)"""
-    if solver.stepsize < 1:
-        raise InputError(f'lr_policy "step" needs a positive stepsize, and has {solver.stepsize}')
-    return solver.base_lr * _power(solver.gamma, iteration // solver.stepsize)
+    return solver.base_lr * _power(_gamma(solver), iteration // _stepsize(solver))
 
 
 def _exp(solver: pb.SolverParameter, iteration: int) -> float:
     """base_lr · gamma ^ iteration"""
-    return solver.base_lr * _power(solver.gamma, iteration)
+    return solver.base_lr * _power(_gamma(solver), iteration)
 
 
 def _inv(solver: pb.SolverParameter, iteration: int) -> float:
     """base_lr · (1 + gamma · iteration) ^ -power"""
-    base = _float32(1 + _float32(solver.gamma * _float32(iteration)))
+    base = _float32(1 + _float32(_gamma(solver) * _float32(iteration)))
     return solver.base_lr * _power(base, -solver.power)
 
 
 def _multistep(solver: pb.SolverParameter, iteration: int) -> float:
     """base_lr · gamma ^ (number of stepvalues reached)"""
-    return solver.base_lr * _power(solver.gamma, steps_reached(solver, iteration))
+    return solver.base_lr * _power(_gamma(solver), steps_reached(solver, iteration))
 
 
 def steps_reached(solver: pb.SolverParameter, iteration: int) -> int:
@@ -77,7 +75,7 @@ def _poly(solver: pb.SolverParameter, iteration: int) -> float:
 
 def _sigmoid(solver: pb.SolverParameter, iteration: int) -> float:
     """base_lr / (1 + exp(-gamma · (iteration - stepsize)))"""
-    exponent = _float32(-solver.gamma * _float32(iteration - solver.stepsize))
+    exponent = _float32(-_gamma(solver) * _float32(iteration - _stepsize(solver)))
     try:
         return solver.base_lr / (1 + math.exp(exponent))
     except OverflowError:
@@ -93,6 +91,20 @@ _POLICIES: dict[str, Callable[[pb.SolverParameter, int], float]] = {
     "poly": _poly,
     "sigmoid": _sigmoid,
 }
+
+
+def _gamma(solver: pb.SolverParameter) -> float:
+    if solver.gamma < 0:
+        raise InputError(f'lr_policy "{solver.lr_policy}" needs a gamma of at least 0, not {solver.gamma:g}')
+    return solver.gamma
+
+
+def _stepsize(solver: pb.SolverParameter) -> int:
+    if solver.stepsize < 1:
+        raise InputError(
+            f'lr_policy "{solver.lr_policy}" needs a stepsize of at least 1, not {solver.stepsize}'
+        )
+    return solver.stepsize
 
 
 def _float32(number: float) -> float:

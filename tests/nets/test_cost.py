@@ -1,0 +1,73 @@
+"""Parameters and multiply-adds against real Caffe, published figures, and hand-worked sums."""
+
+from typing import Any
+
+import pytest
+
+from batchbrew.errors import InputError
+from batchbrew.nets.cost import EmptyBlobError, layer_cost, network_cost, smallest_crop
+from batchbrew.nets.phases import deploy_net
+from batchbrew.nets.resnet import DEPTHS, resnet
+from batchbrew.proto import caffe_pb2 as pb
+from tests.nets.conftest import CLASSES, CROPS
+
+
+@pytest.mark.parametrize("depth", DEPTHS)
+def test_agrees_with_caffe(resnets_in_caffe: dict[int, dict[str, Any]], depth: int) -> None:
+    cost = network_cost(deploy_net("net", resnet(depth, CLASSES), crop=CROPS[depth]))
+    answer = resnets_in_caffe[depth]
+    assert (cost.learned, cost.statistics) == (answer["learned"], answer["statistics"])
+    assert 2 * cost.multiply_adds == answer["multiply_adds"]
+
+
+@pytest.mark.parametrize(
+    ("depth", "published"),
+    # He et al., table 1, gives 1.8, 3.6, 3.8, 7.6 and 11.3 billion; its bottlenecks have the stride on the
+    # first 1×1. With the stride on the 3×3 they are 4.1, 7.8 and 11.5 (fb.resnet.torch, torchvision).
+    [(18, 1.814e9), (34, 3.664e9), (50, 4.089e9), (101, 7.801e9), (152, 11.514e9)],
+)
+def test_multiply_adds_are_those_published(depth: int, published: float) -> None:
+    cost = network_cost(deploy_net("net", resnet(depth, 1000), crop=224))
+    assert cost.multiply_adds == pytest.approx(published, rel=2e-4)
+
+
+def test_convolution_by_hand() -> None:
+    layer = pb.LayerParameter(name="c", type="Convolution")
+    layer.convolution_param.num_output = 6
+    layer.convolution_param.kernel_size.append(3)
+    layer.convolution_param.stride.append(2)
+    layer.convolution_param.group = 2
+    cost = layer_cost(layer, [(2, 4, 9, 8)])  # windows: (9-3)/2+1 = 4, (8-3)/2+1 = 3
+    assert cost.shape == (2, 6, 4, 3)
+    assert cost.learned == 6 * 2 * 9 + 6
+    assert cost.multiply_adds == 2 * (6 * 2 * 9) * 12
+
+
+@pytest.mark.parametrize(
+    ("size", "kernel", "stride", "pad", "windows"),
+    [
+        (112, 3, 2, 0, 56),  # (112-3)/2 = 54.5, up to 55
+        (113, 3, 2, 0, 56),
+        (6, 2, 2, 1, 4),  # starts at -1, 1, 3, 5
+        (7, 2, 2, 1, 4),  # a fifth window would start at 7, in the padding behind the image
+    ],
+)
+def test_pooling_rounds_up_and_clips(size: int, kernel: int, stride: int, pad: int, windows: int) -> None:
+    parameter = pb.PoolingParameter(kernel_size=kernel, stride=stride, pad=pad)
+    layer = pb.LayerParameter(name="p", type="Pooling", pooling_param=parameter)
+    assert layer_cost(layer, [(1, 1, size, size)]).shape == (1, 1, windows, windows)
+
+
+def test_smallest_crop_is_one_more_than_one_too_small() -> None:
+    def deploy(crop: int) -> pb.NetParameter:
+        return deploy_net("net", resnet(18, 5), crop=crop)
+
+    # conv1 makes 1 pixel of 2, over which no 3×3 window fits; of 3 it makes 2, and Caffe rounds up.
+    assert smallest_crop(deploy, 1) == 3
+    with pytest.raises(EmptyBlobError, match=r"the output of layer conv1_pool would be 1×64×0×0"):
+        network_cost(deploy(2))
+
+
+def test_unknown_type_is_refused_with_those_known() -> None:
+    with pytest.raises(InputError, match=r"layer x has type 'Magic'.*known are BatchNorm, Convolution"):
+        layer_cost(pb.LayerParameter(name="x", type="Magic"), [(1, 1)])
