@@ -52,7 +52,9 @@ def read_labels(root: Path) -> list[Entry]:
         )
     missing = [entry.path for entry in entries if not (root / entry.path).is_file()]
     if missing:
-        raise InputError(f"{root} lacks {len(missing)} pictures, {missing[0]} first: install elpv-dataset anew")
+        raise InputError(
+            f"{root} lacks {len(missing)} pictures, {missing[0]} first: install elpv-dataset anew"
+        )
     return sorted(entries)
 
 

@@ -17,16 +17,16 @@ def test_order_is_that_of_the_items(workers: int) -> None:
 
 
 def test_items_are_taken_only_a_little_ahead() -> None:
-    taken = 0
+    taken: list[int] = []
 
-    def counted() -> Iterator[int]:
-        nonlocal taken
-        for taken in range(1, 1000):
-            yield taken
+    def noted() -> Iterator[int]:
+        for number in range(1, 1000):
+            taken.append(number)
+            yield number
 
-    results = ordered_map(lambda number: number, counted(), workers=2)
+    results = ordered_map(lambda number: number, noted(), workers=2)
     assert next(results) == 1
-    assert taken == 2 * AHEAD + 1
+    assert len(taken) == 2 * AHEAD + 1
     results.close()
 
 

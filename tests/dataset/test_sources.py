@@ -14,7 +14,8 @@ def write_list(folder: Path, text: str | bytes) -> Path:
 
 
 def test_list_in_caffes_format(tmp_path: Path) -> None:
-    text = "\ufeffa/1.jpg 0\r\n\n   \nname with blanks.jpg  7 \nkätzchen/ß.png\t2147483647\n a 1.jpg 03\n/abs.jpg 1"
+    text = "\ufeffa/1.jpg 0\r\n\n   \nname with blanks.jpg  7 \n"
+    text += "kätzchen/ß.png\t2147483647\n a 1.jpg 03\n/abs.jpg 1"
     assert read_list(write_list(tmp_path, text), tmp_path) == [
         Entry("a/1.jpg", 0),
         Entry("name with blanks.jpg", 7),
@@ -89,7 +90,9 @@ def test_folder_per_class(tmp_path: Path) -> None:
     assert scan.empty_classes == ["empty"]
 
 
-@pytest.mark.parametrize("extension", ["jpg", "jpeg", "png", "bmp", "ppm", "pgm", "tif", "tiff", "webp", "TIFF"])
+@pytest.mark.parametrize(
+    "extension", ["jpg", "jpeg", "png", "bmp", "ppm", "pgm", "tif", "tiff", "webp", "TIFF"]
+)
 def test_image_extensions(tmp_path: Path, extension: str) -> None:
     make(tmp_path, f"a/x.{extension}")
     assert len(scan_folder(tmp_path).entries) == 1

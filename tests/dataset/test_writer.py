@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 import cv2
-import lmdb
 import numpy as np
 import pytest
 
@@ -131,7 +130,7 @@ def test_too_many_bad_images_end_the_build_and_leave_nothing(tmp_path: Path) -> 
     assert "y.jpg cannot be read" in str(caught.value)
     assert "\n" not in str(caught.value)
     assert list((tmp_path / "made").iterdir()) == []
-    with pytest.raises(InputError, match="none of the 1 images can be used: x.jpg"):
+    with pytest.raises(InputError, match=r"none of the 1 images can be used: x\.jpg"):
         build_lmdb([Entry("x.jpg", 0)], tmp_path, tmp_path / "out", max_bad=9)
     build_lmdb(entries, tmp_path, tmp_path / "out", max_bad=2)
 
@@ -186,8 +185,8 @@ def test_map_grows_and_file_does_not(tmp_path: Path, monkeypatch: pytest.MonkeyP
     build_lmdb(entries, tmp_path, tmp_path / "out", short_side=96)
     assert len(content(tmp_path / "out")) == 120
     file_bytes = (tmp_path / "out" / "data.mdb").stat().st_size
-    with lmdb.open(str(tmp_path / "out"), readonly=True) as environment:
-        assert 2**17 <= environment.info()["map_size"] <= 2 * file_bytes + 2**16
+    assert file_bytes > 2**17
+    assert file_bytes < 1.5 * sum(len(value) for _, value in content(tmp_path / "out"))
     assert verify_lmdb(tmp_path / "out").problem_count == 0
 
 

@@ -1,0 +1,22 @@
+"""LMDBs as other tools make them, for the tests."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import lmdb
+
+from batchbrew.proto import caffe_pb2
+
+
+def write_lmdb(path: Path, values: Iterable[bytes | caffe_pb2.Datum]) -> Path:
+    """An LMDB with keys 00000000, 00000001, ... and these values."""
+    with lmdb.open(str(path), map_size=2**26) as environment, environment.begin(write=True) as transaction:
+        for number, value in enumerate(values):
+            data = value if isinstance(value, bytes) else value.SerializeToString()
+            transaction.put(b"%08d" % number, data)
+    return path
+
+
+def raw_datum(channels: int, height: int, width: int, data: bytes, label: int = 0) -> caffe_pb2.Datum:
+    """A Datum with unencoded pixels, C×H×W."""
+    return caffe_pb2.Datum(channels=channels, height=height, width=width, data=data, label=label)

@@ -1,0 +1,57 @@
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from batchbrew.dataset.contact_sheet import CAPTION, GAP, TILE, contact_sheet, write_contact_sheet
+from batchbrew.dataset.reader import Record
+from batchbrew.dataset.sources import Entry
+from batchbrew.dataset.writer import build_lmdb
+from batchbrew.errors import InputError
+from tests.dataset.pictures import write_pictures
+
+
+def test_tiles_are_in_reading_order_with_a_caption() -> None:
+    colours = [(255, 0, 0), (0, 255, 0), (0, 0, 255)]
+    records = [
+        Record(b"", label, np.full((20, 40, 3), colour, np.uint8)) for label, colour in enumerate(colours)
+    ]
+    sheet = contact_sheet(records, ["ä", "b"])
+    assert sheet.shape == (2 * (TILE + CAPTION + GAP) + GAP, 2 * (TILE + GAP) + GAP, 3)
+    down, right = TILE + CAPTION + GAP, TILE + GAP
+    assert [tuple(sheet[y + 20, x + 20]) for y, x in ((0, 0), (0, right), (down, 0))] == colours
+    assert (sheet[GAP + TILE // 2 + 1 : GAP + TILE, GAP : GAP + TILE] == 255).all()  # twice as wide as high
+    assert (sheet[GAP + TILE : down, GAP : GAP + TILE] < 128).any()  # the caption
+    assert (sheet[down + GAP :, GAP + right :] == 255).all()  # the fourth place stays free
+
+
+def test_floats_and_other_numbers_of_channels() -> None:
+    images: list[NDArray[np.uint8] | NDArray[np.float32]] = [
+        np.full((4, 4, 1), np.nan, np.float32),
+        np.full((4, 4, 3), 1e9, np.float32),
+        np.full((4, 4, 2), 77, np.uint8),
+        np.full((4, 4, 4), 55, np.uint8),
+    ]
+    sheet = contact_sheet([Record(b"", 0, image) for image in images], None)
+    down, right = TILE + CAPTION + GAP, TILE + GAP
+    assert [sheet[y + 20, x + 20].tolist() for y in (0, down) for x in (0, right)] == [
+        [0, 0, 0],
+        [255, 255, 255],
+        [77, 77, 77],
+        [55, 55, 55],
+    ]
+
+
+def test_png_is_written(tmp_path: Path) -> None:
+    entries = [Entry(name, 0) for name in write_pictures(tmp_path, 5)]
+    build_lmdb(entries, tmp_path, tmp_path / "db", class_names=["x"])
+    assert write_contact_sheet(tmp_path / "db", tmp_path / "new" / "sheet.png", 4) == 4
+    sheet = cv2.imread(str(tmp_path / "new" / "sheet.png"))
+    assert sheet is not None
+    assert sheet.shape[1] == 2 * (TILE + GAP) + GAP
+    assert write_contact_sheet(tmp_path / "db", tmp_path / "all.png", 99) == 5
+    for count, name in ((0, "a.png"), (1001, "a.png"), (1, "a.jpg")):
+        with pytest.raises(InputError):
+            write_contact_sheet(tmp_path / "db", tmp_path / name, count)
