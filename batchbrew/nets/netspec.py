@@ -15,6 +15,7 @@ class NetBuilder:
     def __init__(self, name: str) -> None:
         self.net = pb.NetParameter(name=name)
         self._blobs: set[str] = set()
+        self._layers: dict[str, bool] = {}  # by name: is it there in every phase?
 
     def add(
         self,
@@ -33,8 +34,10 @@ class NetBuilder:
         for bottom in bottoms:
             assert bottom in self._blobs, f"{name} reads {bottom}, which no layer before it makes"
         layer = pb.LayerParameter(name=name, type=kind, bottom=bottoms, top=tops, **fields)
-        twins = [other for other in self.net.layer if other.name == name]
-        assert all(other.include and layer.include for other in twins), f"two layers are named {name}"
+        in_every_phase = not layer.include
+        clash = name in self._layers and (in_every_phase or self._layers[name])
+        assert not clash, f"two layers are named {name}"
+        self._layers[name] = in_every_phase
         self.net.layer.append(layer)
         self._blobs.update(tops)
         return tops[0]

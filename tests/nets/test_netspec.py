@@ -28,3 +28,6 @@ def test_a_name_is_used_twice_only_in_different_phases() -> None:
         net.add("data", "Input", include=[pb.NetStateRule(phase=phase)])
     with pytest.raises(AssertionError, match="two layers are named data"):
         net.add("data", "Input")
+    net.add("more", "Input")
+    with pytest.raises(AssertionError, match="two layers are named more"):
+        net.add("more", "Input", include=[pb.NetStateRule(phase=pb.TEST)])
