@@ -106,8 +106,8 @@ LogEvent = (
     | Done | Resumed | Diverged | Unparsed
 )  # fmt: skip
 
-# 18 digits, so that an iteration always fits 64 bits. What follows ", " after a loss or a rate is NVCaffe's
-# ("remaining 3 hours ...", "m = 0.9, wd = 0.0005, gs = 1").
+# 18 digits, so that an iteration always fits 64 bits. What follows ", " after a loss or a rate is of NVCaffe
+# ("m = 0.9, wd = 0.0005, gs = 1") or of other forks ("remaining 3 hours and 5 minutes").
 _LOSS = re.compile(r"Iteration (\d{1,18})(?: \((.*?)\))?, loss = ([^\s,]+)(?:, .*)?$")
 _SPEED = re.compile(r"(\S+) iter/s")
 _RATE = re.compile(r"Iteration (\d{1,18}), lr = ([^\s,]+)(?:, .*)?$")

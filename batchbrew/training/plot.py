@@ -62,7 +62,7 @@ def plot_convergence(
         raise InputError(f"{out} has none of the endings {', '.join(FORMATS)}: choose one of them")
     if not logs:
         raise InputError("no log was named: name at least one training log")
-    if labels is not None and len(labels) != len(logs):
+    if labels and len(labels) != len(logs):
         raise InputError(f"{len(labels)} labels for {len(logs)} logs: give one label for each log")
     named = zip(labels or default_labels(logs), map(read_log, logs), strict=True)
     runs = [_run(label, log, output, top5) for label, log in named]

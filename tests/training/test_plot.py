@@ -151,11 +151,11 @@ def test_files_of_each_kind_are_whole_and_repeatable(
 ) -> None:
     log = a_run(tmp_path / "50$ _net.log", [0.25, 0.75])
     out = tmp_path / "plots" / f"x.{ending}"
-    plot([log], out, title="_a $ b", labels=["_b$"])
+    plot([log], out, title=r"_a $\fra$", labels=[r"_b$\x$"])
     first = out.read_bytes()
     assert first.startswith(magic)
-    assert "_b$: top-1 error 25.00 %" in capsys.readouterr().out
-    plot([log], out, title="_a $ b", labels=["_b$"])
+    assert r"_b$\x$: top-1 error 25.00 %" in capsys.readouterr().out
+    plot([log], out, title=r"_a $\fra$", labels=[r"_b$\x$"])
     assert out.read_bytes() == first
     assert list(out.parent.iterdir()) == [out]
 
