@@ -182,3 +182,8 @@ def test_what_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no output 'accuracy'"):
         plot_convergence([losses], out, output="accuracy")
     assert not out.exists()
+
+
+def test_labels_that_matplotlib_would_hide_are_in_the_legend(tmp_path: Path) -> None:
+    axes = axes_of(figure_of(a_run(tmp_path / "_net.log", [0.25])))
+    assert legend_of(axes["top-1 error in %"])[0].strip() == "_net: 75.00 %"
