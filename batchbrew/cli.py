@@ -1,16 +1,193 @@
 """The command line: one command a function, no logic. Each imports what it needs when it is called."""
 
+import sys
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
 app = typer.Typer(
     help="BatchBrew: Caffe's batch-normalised ImageNet networks, from photographs to a caffemodel.",
     no_args_is_help=True,
+    add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
+    rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 lmdb_app = typer.Typer(help="LMDBs of photographs: build, look at, verify.", no_args_is_help=True)
 app.add_typer(lmdb_app, name="lmdb")
+
+CaffePythonOption = Annotated[
+    Path | None,
+    typer.Option("--caffe-python", help="Python in which `import caffe` works (or $BATCHBREW_CAFFE_PYTHON)."),
+]
+EngineOption = Annotated[str, typer.Option(help="Which Caffe computes: bvlc.")]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from batchbrew import __version__
+
+        print(f"batchbrew {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
+    add_help_option=False,
+)
+def generate(context: typer.Context) -> None:
+    """Write a network's prototxt files: `batchbrew generate resnet --depth 50 --help`."""
+    from batchbrew.nets.command import generate_family
+
+    sys.exit(generate_family(context.args, prog="batchbrew generate"))
+
+
+@app.command()
+def train(
+    solver: Annotated[Path | None, typer.Argument(help="solver.prototxt, as a generator writes it.")] = None,
+    run: Annotated[Path | None, typer.Option(help="Run folder (default: logs/NAME-TIME).")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --run.")] = False,
+    weights: Annotated[
+        list[Path] | None, typer.Option(help="Begin with these weights, by layer name.")
+    ] = None,
+    gpu: Annotated[str | None, typer.Option(help="GPU to train on, 0 for the first.")] = None,
+    cpu: Annotated[bool, typer.Option("--cpu", help="Train on the CPU.")] = False,
+    seed: Annotated[int | None, typer.Option(help="Seed (default: the solver's, else a new one).")] = None,
+    max_restarts: Annotated[int, typer.Option(min=0, help="Restarts after a divergence.")] = 5,
+    engine: EngineOption = "bvlc",
+    caffe_python: CaffePythonOption = None,
+) -> None:
+    """Train a network; restart by itself from the last good snapshot when training diverges.
+
+    Example: `batchbrew train models/resnet10/solver.prototxt --run logs/resnet10`,
+    and after any interruption: `batchbrew train --resume --run logs/resnet10`
+    """
+    from rich.console import Console
+
+    from batchbrew.training import commands
+
+    commands.train(
+        solver, run=run, resume=resume, weights=weights or [], gpu=gpu, cpu=cpu, seed=seed,
+        max_restarts=max_restarts, engine=engine, caffe_python=caffe_python, console=Console(),
+    )  # fmt: skip
+
+
+@app.command()
+def test(
+    net: Annotated[Path | None, typer.Argument(help="train_val.prototxt, with test data in it.")] = None,
+    weights: Annotated[Path | None, typer.Option(help="The .caffemodel to test.")] = None,
+    run: Annotated[Path | None, typer.Option(help="Test the newest good snapshot of this run.")] = None,
+    val: Annotated[str | None, typer.Option(help="Test data instead of the net's own.")] = None,
+    images: Annotated[int | None, typer.Option(min=1, help="Test that many images (default: all).")] = None,
+    gpu: Annotated[int | None, typer.Option(help="GPU to test on (default: the CPU).")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the numbers as JSON.")] = False,
+    engine: EngineOption = "bvlc",
+    caffe_python: CaffePythonOption = None,
+) -> None:
+    """Measure the test error: single centre crop, top-1, and top-5 where there are more than five classes.
+
+    Example: `batchbrew test --run logs/resnet10`, or
+    `batchbrew test models/resnet10/train_val.prototxt --weights resnet10_iter_320000.caffemodel`
+    """
+    from rich.console import Console
+
+    from batchbrew.training import commands
+
+    commands.test(
+        net, run=run, weights=weights, val=val, images=images, gpu=gpu, engine=engine,
+        caffe_python=caffe_python, as_json=as_json, console=Console(),
+    )  # fmt: skip
+
+
+@app.command()
+def plot(
+    logs: Annotated[list[Path], typer.Argument(help="Caffe logs (train.log), one or several.")],
+    out: Annotated[Path, typer.Option(help="The picture: .png, .svg or .pdf.")] = Path("convergence.png"),
+    output: Annotated[str | None, typer.Option(help="Name of the test output that is top-1.")] = None,
+    title: Annotated[str | None, typer.Option(help="Title of the picture.")] = None,
+    label: Annotated[list[str] | None, typer.Option(help="A name for each log, in their order.")] = None,
+    top5: Annotated[bool, typer.Option("--top5", help="The top-5 error too, dashed.")] = False,
+    loss: Annotated[bool, typer.Option("--loss", help="The training loss too.")] = False,
+) -> None:
+    """Draw top-1 error and learning rate against iteration, from any Caffe log.
+
+    Example: `batchbrew plot logs/resnet10/train.log --out resnet10.png`
+    """
+    from batchbrew.training.plot import plot as draw
+
+    draw(logs, out, output=output, title=title, labels=label, top5=top5, loss=loss)
+
+
+@app.command()
+def doctor(caffe_python: CaffePythonOption = None) -> None:
+    """Say which engines, GPUs, libraries there are, and what to do about each that is missing.
+
+    Exits 1 when something is missing that training needs. Example: `batchbrew doctor`
+    """
+    from batchbrew.doctor import report
+
+    sys.exit(report(caffe_python))
+
+
+@lmdb_app.command("build")
+def lmdb_build(
+    out: Annotated[Path, typer.Option(help="The LMDB to make, a folder.")],
+    images: Annotated[Path | None, typer.Option(help="Where the paths of --list begin.")] = None,
+    list_file: Annotated[Path | None, typer.Option("--list", help="Lines of: PATH LABEL.")] = None,
+    folder: Annotated[Path | None, typer.Option(help="Instead of a list: a folder for each class.")] = None,
+    classes: Annotated[Path | None, typer.Option(help="Class names, one a line, in label order.")] = None,
+    short_side: Annotated[int, typer.Option(help="Pixels of the shorter side; the aspect is kept.")] = 256,
+    quality: Annotated[int, typer.Option(help="JPEG quality, 1 to 100.")] = 95,
+    seed: Annotated[int, typer.Option(help="Seed of the shuffle.")] = 0,
+    shuffle: Annotated[bool, typer.Option(help="Shuffle, or keep the order of the list.")] = True,
+    workers: Annotated[int | None, typer.Option(help="Threads (default: one for each core).")] = None,
+    max_bad: Annotated[int | None, typer.Option(help="Unreadable images to put up with.")] = None,
+) -> None:
+    """Build an LMDB of JPEGs from photographs.
+
+    Example: `batchbrew lmdb build --folder photos/train --out data/train_lmdb`
+    """
+    from batchbrew.dataset import commands
+
+    commands.build(
+        out, images=images, list_file=list_file, folder=folder, classes_file=classes, short_side=short_side,
+        quality=quality, seed=seed, shuffle=shuffle, workers=workers, max_bad=max_bad,
+    )  # fmt: skip
+
+
+@lmdb_app.command("info")
+def lmdb_info(db: Path) -> None:
+    """Say how many images of which sizes and labels an LMDB holds. Example: `batchbrew lmdb info data/train_lmdb`"""
+    from batchbrew.dataset import commands
+
+    commands.info(db)
+
+
+@lmdb_app.command("verify")
+def lmdb_verify(db: Path) -> None:
+    """Read and decode every record of an LMDB. Example: `batchbrew lmdb verify data/train_lmdb`"""
+    from batchbrew.dataset import commands
+
+    commands.verify(db)
+
+
+@lmdb_app.command("show")
+def lmdb_show(
+    db: Path,
+    out: Annotated[Path, typer.Option(help="The PNG to write.")] = Path("lmdb.png"),
+    count: Annotated[int, typer.Option(min=1, help="How many records.")] = 25,
+) -> None:
+    """Draw records of an LMDB on one sheet. Example: `batchbrew lmdb show data/train_lmdb --out sheet.png`"""
+    from batchbrew.dataset import commands
+
+    commands.show(db, out, count)

@@ -18,7 +18,9 @@ from batchbrew.training.engines import CaffePython, find_caffe_python
 State = Literal["ok", "missing", "broken"]
 REQUIRED = ("protobuf", "numpy", "lmdb", "opencv-python-headless", "typer", "rich", "matplotlib")
 # Other distributions that bring the same module.
-ALTERNATIVES = {"opencv-python-headless": ("opencv-python", "opencv-contrib-python", "opencv-contrib-python-headless")}
+ALTERNATIVES = {
+    "opencv-python-headless": ("opencv-python", "opencv-contrib-python", "opencv-contrib-python-headless")
+}
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,9 @@ def _gpu() -> Finding:
         return Finding("NVIDIA GPU", "missing", detail, "none is needed; with one, install NVIDIA's driver")
     if done.returncode != 0:
         words = (done.stdout + done.stderr).strip().splitlines()
-        return Finding("NVIDIA GPU", "broken", words[0] if words else "nvidia-smi failed", "reinstall NVIDIA's driver")
+        return Finding(
+            "NVIDIA GPU", "broken", words[0] if words else "nvidia-smi failed", "reinstall NVIDIA's driver"
+        )
     return Finding("NVIDIA GPU", "ok", "; ".join(done.stdout.strip().splitlines()))
 
 
@@ -121,3 +125,24 @@ def _mmdebstrap() -> Finding:
         "mmdebstrap", "missing", "scripts/install_caffe.sh needs it",
         "sudo apt-get install mmdebstrap, or bring your own Caffe",
     )  # fmt: skip
+
+
+def report(named_caffe: Path | None = None) -> int:
+    """Print what `examine` found; return the exit code: 1 when something that training needs is not there."""
+    from rich.console import Console
+
+    console = Console(soft_wrap=True, highlight=False)
+    findings = examine(named_caffe)
+    width = max(len(finding.what) for finding in findings)
+    marks = {"ok": "[green]ok     [/]", "missing": "[yellow]missing[/]", "broken": "[red]broken [/]"}
+    for finding in findings:
+        console.print(f"{marks[finding.state]}  {finding.what:{width}}  ", end="")
+        console.print(finding.detail, markup=False)
+        if finding.remedy:
+            console.print(" " * (width + 11) + "→ " + finding.remedy, markup=False)
+    lacking = [finding.what for finding in findings if finding.needed and finding.state != "ok"]
+    if lacking:
+        console.print(f"\nTraining needs: {', '.join(lacking)}.")
+    else:
+        console.print("\nAll that training needs is there.")
+    return 1 if lacking else 0

@@ -86,3 +86,14 @@ def use_global_statistics(net: pb.NetParameter) -> None:
     for layer in net.layer:
         if layer.type == "BatchNorm":
             layer.batch_norm_param.use_global_stats = True
+
+
+def set_moving_average_fraction(net: pb.NetParameter, fraction: float) -> None:
+    """Let every BatchNorm's statistics be a mean in which a batch counts `fraction` times as much as the next.
+
+    Caffe's default of 0.999 looks back a thousand batches or so: in a shorter training the statistics that
+    testing uses still hold those of the untrained net.
+    """
+    for layer in net.layer:
+        if layer.type == "BatchNorm":
+            layer.batch_norm_param.moving_average_fraction = fraction

@@ -38,6 +38,18 @@ def main(argv: list[str] | None = None, prog: str | None = None) -> int:
     return 0
 
 
+def generate_family(arguments: list[str], prog: str) -> int:
+    """`batchbrew generate FAMILY ...`: hand the rest to the family's generator; return the exit code."""
+    usage = f"usage: {prog} FAMILY [options]; FAMILY is resnet; its options: {prog} resnet --help"
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(usage)
+        return 0 if arguments else 2
+    if arguments[0] != "resnet":
+        print(f"{prog}: error: there is no family {arguments[0]!r}; {usage}", file=sys.stderr)
+        return 2
+    return main(arguments[1:], prog=f"{prog} resnet")
+
+
 def _parser(prog: str | None) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=prog,

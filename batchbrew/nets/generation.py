@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from batchbrew.errors import InputError
-from batchbrew.nets.blocks import use_global_statistics
+from batchbrew.nets.blocks import set_moving_average_fraction, use_global_statistics
 from batchbrew.nets.cost import Cost, EmptyBlobError, network_cost, smallest_crop
 from batchbrew.nets.inputs import DataSource
 from batchbrew.nets.phases import Body, deploy_net, train_val_net
@@ -28,6 +28,7 @@ class ModelRequest:
     val: DataSource
     plan: TrainingPlan
     global_statistics: bool = False
+    moving_average_fraction: float | None = None  # None: Caffe's default, 0.999, unwritten
 
 
 @dataclass(frozen=True)
@@ -56,9 +57,12 @@ def build_model(request: ModelRequest) -> Model:
         crop=request.crop,
         classes=request.classes,
     )
-    if request.global_statistics:
-        use_global_statistics(deploy)
-        use_global_statistics(train_val)
+    for net in (deploy, train_val):
+        if request.global_statistics:
+            use_global_statistics(net)
+        if request.moving_average_fraction is not None:
+            _check_fraction(request.moving_average_fraction)
+            set_moving_average_fraction(net, request.moving_average_fraction)
     warning = batch_norm_warning(
         request.plan.device_batch_images, global_statistics=request.global_statistics
     )
@@ -70,6 +74,11 @@ def build_model(request: ModelRequest) -> Model:
         explanation=explain(request.plan, solver),
         warnings=[warning] if warning else [],
     )
+
+
+def _check_fraction(fraction: float) -> None:
+    if not 0 < fraction < 1:
+        raise InputError(f"--bn-fraction must be between 0 and 1, not {fraction:g}")
 
 
 def check_range(option: str, value: int, smallest: int, largest: int) -> None:

@@ -17,6 +17,13 @@ def network_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
         action="store_true",
         help="write use_global_stats: true into every BatchNorm: for fine-tuning with a small device batch",
     )
+    group.add_argument(
+        "--bn-fraction",
+        type=float,
+        metavar="F",
+        help="moving_average_fraction of every BatchNorm, Caffe's default being 0.999; a training of less than a "
+        "few thousand iterations needs less, 0.95 say, or it is tested with stale statistics",
+    )
     group.add_argument("--name", help="of the network and its snapshots; default: family and depth")
     return group
 

@@ -60,6 +60,7 @@ def read_request(options: argparse.Namespace, *, body: Body, default_name: str, 
             on_gpu=not options.cpu,
         ),
         global_statistics=options.global_stats,
+        moving_average_fraction=options.bn_fraction,
     )
 
 

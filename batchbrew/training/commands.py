@@ -48,7 +48,9 @@ def train(
         console.print(f"Run folder: {folder.root}", soft_wrap=True)
         with Display(console) as display:
             final = Supervisor(folder, caffe, display, max_restarts=max_restarts).run()
-        console.print(f"Trained to iteration {final.iteration}: {folder.ledger.folder / final.model}", soft_wrap=True)
+        console.print(
+            f"Trained to iteration {final.iteration}: {folder.ledger.folder / final.model}", soft_wrap=True
+        )
         summary = plot_convergence([folder.log], folder.root / "convergence.png", title=folder.name)
         console.print(str(summary), soft_wrap=True)
 
@@ -65,7 +67,9 @@ def _begin(
     if solver is None:
         raise InputError("no solver is named: batchbrew train SOLVER.prototxt (or --resume --run DIR)")
     if solver.suffix in (".yaml", ".yml"):
-        raise InputError(f"{solver}: recipes are not supported yet: give the solver.prototxt that a generator writes")
+        raise InputError(
+            f"{solver}: recipes are not supported yet: give the solver.prototxt that a generator writes"
+        )
     for path in weights:
         if not path.is_file():
             raise InputError(f"{path} is not there: --weights takes a .caffemodel")
@@ -83,7 +87,9 @@ def _begin(
     return create_run(root, solver, settings)
 
 
-def _device(parameters: caffe_pb2.SolverParameter, gpu: str | None, cpu: bool, caffe: CaffePython) -> int | None:
+def _device(
+    parameters: caffe_pb2.SolverParameter, gpu: str | None, cpu: bool, caffe: CaffePython
+) -> int | None:
     """The GPU to train on, or None for the CPU: as asked for, else as the solver says, else what there is."""
     if cpu and gpu is not None:
         raise InputError("--cpu and --gpu contradict each other: give one of them")
@@ -127,7 +133,9 @@ def test(
             raise InputError("--run names net and weights itself: leave NET and --weights out, or --run")
         net, weights, working_directory = _of_run(run)
     if net is None or weights is None:
-        raise InputError("name what to test: batchbrew test NET.prototxt --weights W.caffemodel, or --run DIR")
+        raise InputError(
+            "name what to test: batchbrew test NET.prototxt --weights W.caffemodel, or --run DIR"
+        )
     columns = (TextColumn("testing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("", total=None)
@@ -138,7 +146,9 @@ def test(
     text = json.dumps({"net": str(net), "weights": str(weights), **asdict(result)}, indent=2)
     if run is not None:
         write_file(run / "test.json", text + "\n")
-    console.print(text if as_json else _sentences(result, weights), markup=False, highlight=False, soft_wrap=True)
+    console.print(
+        text if as_json else _sentences(result, weights), markup=False, highlight=False, soft_wrap=True
+    )
 
 
 def _of_run(root: Path) -> tuple[Path, Path, Path]:
@@ -161,5 +171,7 @@ def _sentences(result: TestResult, weights: Path) -> str:
     ]
     if result.top5_error is not None:
         lines.append(f"  top-5 error            {result.top5_error:7.2%}")
-    lines.append(f"  always the commonest   {result.majority_error:7.2%}   (error of guessing the commonest label)")
+    lines.append(
+        f"  always the commonest   {result.majority_error:7.2%}   (error of guessing the commonest label)"
+    )
     return "\n".join(lines)

@@ -7,6 +7,7 @@ before it begins: after a kill up to the record where the snapshot was taken, af
 with the new seed. `ImageData` with `shuffle: true` is shuffled anew by the seed itself; nothing is dropped.
 """
 
+import math
 import random
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,24 +23,29 @@ MAX_SKIPPED_IMAGES = 50_000
 
 @dataclass(frozen=True)
 class TrainingData:
-    """The LMDB a run trains from: its number of records, and how many images a batch and an iteration take."""
+    """The LMDB that a run trains from: its records, the images of a batch, the batches of an iteration."""
 
     records: int
     batch_size: int
-    images_per_iteration: int
+    batches_per_iteration: int
 
-    def position_after(self, iterations: int, *, start: int = 0) -> int:
-        """The record that comes next after `iterations` that began at record `start`."""
-        return (start + iterations * self.images_per_iteration) % self.records
+    def batches_to_resume(self, batches_read: int, seed: int) -> int:
+        """Batches to drop, from record 0 on, so that those of an uninterrupted run follow.
 
-    def batches_to(self, position: int, seed: int) -> int:
-        """Batches to drop to go on at `position`, or, where that is too far, at one drawn with `seed`."""
-        if position <= MAX_SKIPPED_IMAGES:
-            return round(position / self.batch_size)
-        return self.random_batches(seed)
+        After `batches_read` batches the exact answer is short on a small data set; on a large one the
+        nearest batch to the same record is taken, or, where that is too far, one drawn with `seed`.
+        """
+        cycle = self.records // math.gcd(self.records, self.batch_size)
+        exact = batches_read % cycle
+        if exact * self.batch_size <= MAX_SKIPPED_IMAGES:
+            return exact
+        near = round(batches_read * self.batch_size % self.records / self.batch_size)
+        if near * self.batch_size <= MAX_SKIPPED_IMAGES:
+            return near
+        return self.batches_to_differ(seed)
 
-    def random_batches(self, seed: int) -> int:
-        """Batches to drop so that the order of images differs from that of a run that began at record 0."""
+    def batches_to_differ(self, seed: int) -> int:
+        """Batches to drop so that the order of images is not that of a run that begins at record 0."""
         most = max(1, min(self.records, MAX_SKIPPED_IMAGES) // self.batch_size - 1)
         return random.Random(seed).randint(1, most)
 
@@ -55,10 +61,10 @@ def training_data(solver: caffe_pb2.SolverParameter, folder: Path) -> TrainingDa
     data = [layer for layer in layers if layer.type == "Data"]
     if len(data) != 1 or data[0].data_param.backend != caffe_pb2.DataParameter.LMDB:
         return None
-    from batchbrew.dataset.reader import count_records
+    from batchbrew.dataset.reader import LmdbReader
 
     parameters = data[0].data_param
     if parameters.batch_size < 1:
         raise InputError(f"layer {data[0].name!r}: batch_size is {parameters.batch_size}: write at least 1")
-    records = count_records(folder / parameters.source)
-    return TrainingData(records, parameters.batch_size, parameters.batch_size * max(1, solver.iter_size))
+    with LmdbReader(folder / parameters.source) as reader:
+        return TrainingData(reader.count, parameters.batch_size, max(1, solver.iter_size))

@@ -23,7 +23,10 @@ Job = dict[str, Any]
 REMEDIES = (
     ("Cannot use GPU in CPU-only Caffe", "this Caffe has no GPU support: add --cpu, or name another Caffe"),
     ("out of memory", "the GPU's memory is full: a smaller device batch with a larger iter_size needs less"),
-    ("Cannot copy param", "these weights belong to another network: rename the layer, or use the right weights"),
+    (
+        "Cannot copy param",
+        "these weights belong to another network: rename the layer, or use the right weights",
+    ),
     ("mdb_status == 0", "an LMDB cannot be opened: look at it with `batchbrew lmdb info`"),
     ("No space left", "the disk is full"),
     ("Check failed: proto.SerializeToOstream", "the snapshot could not be written: is the disk full?"),

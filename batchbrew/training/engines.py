@@ -7,9 +7,7 @@ from pathlib import Path
 from batchbrew.errors import EngineError
 
 ENVIRONMENT_VARIABLE = "BATCHBREW_CAFFE_PYTHON"
-INSTALL_HINT = (
-    f"run scripts/install_caffe.sh, or name the Python of your own Caffe with --caffe-python or {ENVIRONMENT_VARIABLE}"
-)
+INSTALL_HINT = f"run scripts/install_caffe.sh, or name the Python of your own Caffe with --caffe-python or {ENVIRONMENT_VARIABLE}"
 
 
 @dataclass(frozen=True)

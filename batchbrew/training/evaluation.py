@@ -123,11 +123,13 @@ def _replace_source(net: caffe_pb2.NetParameter, source: str, net_file: Path) ->
 def _count(data: caffe_pb2.LayerParameter, folder: Path) -> int:
     if data.type == "Data":
         if data.data_param.backend != caffe_pb2.DataParameter.LMDB:
-            raise InputError(f"layer {data.name!r}: a LevelDB's images cannot be counted: say how many with --images")
-        from batchbrew.dataset.reader import count_records
+            raise InputError(
+                f"layer {data.name!r}: a LevelDB's images cannot be counted: say how many with --images"
+            )
+        from batchbrew.dataset.reader import LmdbReader
 
-        count: int = count_records(folder / data.data_param.source)
-        return count
+        with LmdbReader(folder / data.data_param.source) as reader:
+            return reader.count
     source = folder / data.image_data_param.source
     try:
         with source.open("rb") as file:
@@ -145,7 +147,9 @@ def _run(process: EngineProcess, weights: Path, on_progress: Callable[[int, int]
             if message.name == "tested":
                 on_progress(message.fields["done"], message.fields["of"])
             elif message.name == "not_finite":
-                raise InputError(f"{weights} gives scores that are nan or inf: it was saved after training diverged")
+                raise InputError(
+                    f"{weights} gives scores that are nan or inf: it was saved after training diverged"
+                )
             elif message.name == "bad_label":
                 raise InputError(
                     f"the test data hold label {message.fields['label']}, the net has {message.fields['classes']} "
@@ -156,7 +160,9 @@ def _run(process: EngineProcess, weights: Path, on_progress: Callable[[int, int]
     finally:
         process.kill()
     if result is None:
-        raise EngineError(f"the test failed: {process.failure() or 'the Caffe process ended before its work was done'}")
+        raise EngineError(
+            f"the test failed: {process.failure() or 'the Caffe process ended before its work was done'}"
+        )
     return result
 
 

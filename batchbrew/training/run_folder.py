@@ -45,7 +45,7 @@ class RunFolder:
         self.log = root / "train.log"
         self.solver_file = root / "solver.prototxt"
         self._lock = _lock(root)
-        self.solver = read_prototxt(self.solver_file, caffe_pb2.SolverParameter)
+        self.solver = self._read_solver()
         self.ledger = SnapshotLedger(root / "snapshots")
         self._events = (root / "events.jsonl").open("a", encoding="utf-8")
 
@@ -55,6 +55,17 @@ class RunFolder:
     def __exit__(self, *_: object) -> None:
         self._events.close()
         os.close(self._lock)
+
+    def _read_solver(self) -> caffe_pb2.SolverParameter:
+        """The run's solver; its nets and snapshots are those in this folder, wherever it was moved to."""
+        solver = read_prototxt(self.solver_file, caffe_pb2.SolverParameter)
+        here = self.root.resolve()
+        for field in ("net", "train_net"):
+            if name := getattr(solver, field):
+                setattr(solver, field, str(here / Path(name).name))
+        solver.test_net[:] = [str(here / Path(name).name) for name in solver.test_net]
+        solver.snapshot_prefix = str(here / "snapshots" / Path(solver.snapshot_prefix).name)
+        return solver
 
     @property
     def lock_descriptor(self) -> int:
@@ -71,7 +82,9 @@ class RunFolder:
         """Where relative paths inside the prototxts begin. Raises InputError if it is gone."""
         folder = Path(self.settings.working_directory)
         if not folder.is_dir():
-            raise InputError(f"{folder}, where this run was begun, is gone: make it again, its paths begin there")
+            raise InputError(
+                f"{folder}, where this run was begun, is gone: make it again, its paths begin there"
+            )
         return folder
 
     @property
@@ -105,7 +118,9 @@ def create_run(root: Path, solver_file: Path, settings: RunSettings) -> RunFolde
     Raises InputError if `root` holds a run already, or the solver or one of its nets cannot be read.
     """
     if (root / "run.json").exists():
-        raise InputError(f"{root} holds a run already: add --resume to go on with it, or choose another --run")
+        raise InputError(
+            f"{root} holds a run already: add --resume to go on with it, or choose another --run"
+        )
     solver = read_prototxt(solver_file, caffe_pb2.SolverParameter)
     _refuse_unsupported(solver, solver_file)
     copies = _name_nets_in(root, solver, solver_file)
@@ -123,9 +138,7 @@ def create_run(root: Path, solver_file: Path, settings: RunSettings) -> RunFolde
         copies["deploy.prototxt"] = deploy.read_text(encoding="utf-8")
     for name, text in copies.items():
         write_file(root / name, text)
-    header = (
-        f"Run it by hand: cd {settings.working_directory} && caffe train --solver {root.resolve()}/solver.prototxt"
-    )
+    header = f"Run it by hand: cd {settings.working_directory} && caffe train --solver {root.resolve()}/solver.prototxt"
     write_file(root / "solver.prototxt", f"# {header}\n{format_prototxt(solver)}")
     write_file(root / "run.json", json.dumps(asdict(settings), indent=2) + "\n")  # last: it makes the run
     return RunFolder(root, settings)
@@ -182,7 +195,7 @@ def _name_nets_in(root: Path, solver: caffe_pb2.SolverParameter, solver_file: Pa
     for index, source in enumerate(solver.test_net):
         solver.test_net[index] = copy_of(source, f"test_{index}.prototxt")
     if not solver.net and not solver.train_net:
-        raise InputError(f"{solver_file}: it names no net: add `net: \"train_val.prototxt\"`")
+        raise InputError(f'{solver_file}: it names no net: add `net: "train_val.prototxt"`')
     return copies
 
 

@@ -32,7 +32,7 @@ class BadSnapshot(InputError):
 class Snapshot:
     """A published pair; files are named relative to the snapshots folder.
 
-    `data_position` is the record of the training data that comes next (None where that is unknown).
+    `batches_read` counts the batches of the training data since record 0 (None where that is unknown).
     """
 
     iteration: int
@@ -42,7 +42,7 @@ class Snapshot:
     state_sha256: str
     loss: float
     seed: int
-    data_position: int | None = None
+    batches_read: int | None = None
 
 
 class SnapshotLedger:
@@ -70,7 +70,7 @@ class SnapshotLedger:
         self.new.mkdir(parents=True)
 
     def publish(
-        self, iteration: int, model: Path, state: Path, *, loss: float, seed: int, data_position: int | None
+        self, iteration: int, model: Path, state: Path, *, loss: float, seed: int, batches_read: int | None
     ) -> Snapshot:
         """Check the pair that the worker wrote, move it to its place and write it down.
 
@@ -80,7 +80,7 @@ class SnapshotLedger:
         final_model, final_state = self.folder / model.name, self.folder / state.name
         set_learned_net(state, final_model)
         snapshot = Snapshot(
-            iteration, model.name, state.name, sha256(model), sha256(state), loss, seed, data_position
+            iteration, model.name, state.name, sha256(model), sha256(state), loss, seed, batches_read
         )  # fmt: skip
         for source, target in ((model, final_model), (state, final_state)):
             fsync_file(source)

@@ -56,7 +56,7 @@ class Attempt:
 
     start: Start
     seed: int
-    data_start: int | None
+    batches_before: int  # of the training data, dropped or read by earlier attempts
     detector: DivergenceDetector = field(default_factory=DivergenceDetector)
     iteration: int = 0
     loss: float = float("nan")
@@ -130,7 +130,6 @@ class Supervisor:
         number = ledger.attempts
         seed = (folder.settings.seed + number) % MAX_SEED
         skip = self._batches_to_skip(start, seed, diverged=previous is not None)
-        data_start = skip * self._data.batch_size % self._data.records if self._data else None
         if number:
             verb = "Restarting" if previous else "Resuming"
             self._say("W" if previous else "I", f"{verb} from iteration {start.iteration} with seed {seed}")
@@ -149,16 +148,16 @@ class Supervisor:
         self._process = EngineProcess(
             self._caffe, job, working_directory=folder.working_directory, inherit=[folder.lock_descriptor]
         )
-        return Attempt(start, seed, data_start, iteration=start.iteration)
+        return Attempt(start, seed, skip, iteration=start.iteration)
 
     def _batches_to_skip(self, start: Start, seed: int, *, diverged: bool) -> int:
         if self._data is None:
             return 0
         if diverged:
-            return self._data.random_batches(seed)
-        if start.snapshot is None or start.snapshot.data_position is None:
+            return self._data.batches_to_differ(seed)
+        if start.snapshot is None or start.snapshot.batches_read is None:
             return 0
-        return self._data.batches_to(start.snapshot.data_position, seed)
+        return self._data.batches_to_resume(start.snapshot.batches_read, seed)
 
     def _watch(self, attempt: Attempt) -> None:
         """Follow the worker to its end. Raises if it ended other than by finishing or by diverging."""
@@ -184,7 +183,9 @@ class Supervisor:
         failure = process.failure() or "the Caffe process ended before its work was done"
         self._folder.record("failed", iteration=attempt.iteration, reason=failure)
         self._say("E", f"Stopped at iteration {attempt.iteration}: {failure}", show=False)
-        raise EngineError(f"training stopped at iteration {attempt.iteration}: {failure}; {self.how_to_resume()}")
+        raise EngineError(
+            f"training stopped at iteration {attempt.iteration}: {failure}; {self.how_to_resume()}"
+        )
 
     def _handle(self, attempt: Attempt, event: Event) -> None:
         handlers: dict[str, Callable[..., None]] = {
@@ -210,7 +211,9 @@ class Supervisor:
         needed = 2 * 4 * parameters
         free = shutil.disk_usage(self._folder.root).free
         if free < 2 * needed:
-            self._say("W", f"A snapshot takes {needed / 1e6:.0f} MB, and {free / 1e6:.0f} MB are free on this disk")
+            self._say(
+                "W", f"A snapshot takes {needed / 1e6:.0f} MB, and {free / 1e6:.0f} MB are free on this disk"
+            )
 
     def _skipping(self, attempt: Attempt, *, done: int, of: int) -> None:
         self._display.status(f"reading on to batch {of} of the training data: {done}")
@@ -221,13 +224,18 @@ class Supervisor:
         attempt.divergence = attempt.detector.observe(attempt.loss)
 
     def _snapshot(self, attempt: Attempt, *, iteration: int, model: str, state: str) -> None:
-        position = None
-        if self._data is not None and attempt.data_start is not None:
-            done = iteration - attempt.start.iteration
-            position = self._data.position_after(done, start=attempt.data_start)
+        batches_read = None
+        if self._data is not None:
+            iterations = iteration - attempt.start.iteration
+            batches_read = attempt.batches_before + iterations * self._data.batches_per_iteration
         try:
             self._folder.ledger.publish(
-                iteration, Path(model), Path(state), loss=attempt.loss, seed=attempt.seed, data_position=position
+                iteration,
+                Path(model),
+                Path(state),
+                loss=attempt.loss,
+                seed=attempt.seed,
+                batches_read=batches_read,
             )
         except BadSnapshot as error:
             attempt.divergence = f"its snapshot is not good: {error}"
@@ -251,15 +259,21 @@ class Supervisor:
         self._failures[started_from.iteration] += 1
         soon = attempt.iteration - started_from.iteration < POISONED_WITHIN_ITERS
         if soon or self._failures[started_from.iteration] > 1:
-            ledger.mark_suspect(started_from.iteration, f"diverged at iteration {attempt.iteration}: {reason}")
+            ledger.mark_suspect(
+                started_from.iteration, f"diverged at iteration {attempt.iteration}: {reason}"
+            )
             self._folder.record("suspect", iteration=started_from.iteration)
-            self._say("W", f"Snapshot of iteration {started_from.iteration} led to divergence: it is passed over")
+            self._say(
+                "W", f"Snapshot of iteration {started_from.iteration} led to divergence: it is passed over"
+            )
 
     def _end_interrupted(self, attempt: Attempt) -> None:
         newest = self._folder.ledger.good()
         at = newest[0].iteration if newest else 0
         self._folder.record("interrupted", iteration=attempt.iteration)
-        raise Interrupted(f"training was ended at iteration {at} of {self._folder.solver.max_iter}; {self.how_to_resume()}")
+        raise Interrupted(
+            f"training was ended at iteration {at} of {self._folder.solver.max_iter}; {self.how_to_resume()}"
+        )
 
     def how_to_resume(self) -> str:
         """The command that goes on with this run."""
