@@ -144,7 +144,8 @@ class EngineProcess:
         if status == -signal.SIGKILL:
             return "the Caffe process was killed (signal 9); if nobody did, the machine ran out of memory"
         if status < 0:
-            return f"the Caffe process was ended by {signal.Signals(-status).name}; its last words: {self._last_words()}"
+            name = signal.Signals(-status).name
+            return f"the Caffe process was ended by {name}; its last words: {self._last_words()}"
         return f"the Caffe process failed with status {status}; its last words: {self._last_words()}"
 
     def _last_words(self) -> str:

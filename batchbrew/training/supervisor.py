@@ -20,7 +20,7 @@ from batchbrew.training.divergence import DivergenceDetector
 from batchbrew.training.engine_process import EngineProcess, Event, LogLine
 from batchbrew.training.engines import CaffePython
 from batchbrew.training.glog import Severity, glog_line
-from batchbrew.training.log_lines import TestOutput, Testing, parse_line
+from batchbrew.training.log_lines import Testing, TestOutput, parse_line
 from batchbrew.training.run_folder import RunFolder
 from batchbrew.training.snapshots import BadSnapshot, Snapshot
 

@@ -74,7 +74,7 @@ def train(job: Job, report: Report) -> None:
     solver = caffe.get_solver(job["solver"])
     net = solver.net
     for weights in job["weights"]:
-        for each in [net] + list(solver.test_nets):
+        for each in [net, *solver.test_nets]:
             each.copy_from(weights)
     losses = [(name, weight) for name, weight in net.blob_loss_weights.items() if weight]
     if job["solverstate"]:
@@ -91,7 +91,7 @@ def train(job: Job, report: Report) -> None:
     )
     skip_batches(net, job["skip_batches"], report)
 
-    asked_to_stop = []  # type: List[int]
+    asked_to_stop: List[int] = []
     signal.signal(signal.SIGTERM, lambda number, frame: asked_to_stop.append(number))
     first_iteration = solver.iter
     interval, prefix = job["snapshot"], job["snapshot_prefix"]
@@ -163,7 +163,7 @@ def test(job: Job, report: Report) -> None:
     net = caffe.Net(job["net"], job["weights"], caffe.TEST)
     score_name, label_name, images = job["score"], job["label"], job["images"]
     correct = dict.fromkeys(job["top_k"], 0)
-    per_label = {}  # type: Dict[int, int]
+    per_label: Dict[int, int] = {}
     done = 0
     while done < images:
         net.forward()
@@ -211,7 +211,7 @@ def main() -> None:
         job = json.load(file)
     die_with(job["supervisor_pid"])
     report = Reporter(job["events_descriptor"])
-    tasks = {"train": train, "test": test, "probe": probe}  # type: Dict[str, Callable[[Job, Report], None]]
+    tasks: Dict[str, Callable[[Job, Report], None]] = {"train": train, "test": test, "probe": probe}
     tasks[job["task"]](job, report)
     sys.stdout.flush()
     # A Caffe built with Boost.Python can crash while the interpreter tears its nets down; the work is done.

@@ -43,6 +43,6 @@ def test_the_training_data_are_read_off_the_prototxt(tiny_model: Callable[..., T
 
 def test_a_net_that_reads_no_lmdb_drops_nothing(tmp_path: Path) -> None:
     (tmp_path / "net.prototxt").write_text(
-        'layer { name: "d" type: "ImageData" top: "d" top: "l" image_data_param { source: "l.txt" shuffle: true } }'
+        'layer { name: "d" type: "ImageData" top: "d" top: "l" image_data_param { source: "l.txt" } }'
     )
     assert training_data(caffe_pb2.SolverParameter(net="net.prototxt"), tmp_path) is None
