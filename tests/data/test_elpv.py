@@ -19,7 +19,7 @@ def package(tmp_path: Path) -> Path:
     images = package / "data" / "images"
     images.mkdir(parents=True)
     (package / "__init__.py").write_text("raise RuntimeError('was imported')")
-    lines = []
+    lines: list[str] = []
     for probability, count in COUNTS.items():
         for _ in range(count):
             name = f"cell{len(lines) + 1:04d}.png"
