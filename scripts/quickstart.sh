@@ -41,8 +41,8 @@ step "2/6  Photographs: elpv-dataset, solar cells by probability of a defect (no
 "$python" -m pip install --quiet --disable-pip-version-check --no-deps --constraint constraints.txt elpv-dataset
 mkdir -p "${QUICKSTART_DIR:-.}"
 cd "${QUICKSTART_DIR:-.}"
-"$python" "$checkout/data/elpv.py" --out data/elpv
-images=$(cat data/elpv/root.txt)
+"$python" "$checkout/data/elpv.py" --out data/elpv | sed -n 1,2p
+images=$("$python" -c 'import json; print(json.load(open("data/elpv/elpv.json"))["root"])')
 
 step "3/6  LMDBs"
 for part in train val; do

@@ -52,7 +52,7 @@ def train(
             f"Trained to iteration {final.iteration}: {folder.ledger.folder / final.model}", soft_wrap=True
         )
         summary = plot_convergence([folder.log], folder.root / "convergence.png", title=folder.name)
-        console.print(str(summary), soft_wrap=True)
+        console.print(summary.text, markup=False, highlight=False, soft_wrap=True)
 
 
 def _begin(

@@ -7,7 +7,10 @@ from pathlib import Path
 from batchbrew.errors import EngineError
 
 ENVIRONMENT_VARIABLE = "BATCHBREW_CAFFE_PYTHON"
-INSTALL_HINT = f"run scripts/install_caffe.sh, or name the Python of your own Caffe with --caffe-python or {ENVIRONMENT_VARIABLE}"
+INSTALL_HINT = (
+    "run scripts/install_caffe.sh, or name the Python of your own Caffe "
+    f"with --caffe-python or {ENVIRONMENT_VARIABLE}"
+)
 
 
 @dataclass(frozen=True)
