@@ -142,9 +142,9 @@ def _fill(blob: BlobProto, field: str, values: Floats) -> None:
     """Append `values` to data or diff, or its double form if they are float64, by parsing their wire form."""
     field = f"double_{field}" if values.dtype == np.float64 else field
     number, wire_format = _FIELDS[field]
+    if values.nbytes > MAX_FILE_BYTES:
+        raise InputError(f"array has {values.nbytes:,} bytes: Caffe knows {MAX_FILE_BYTES:,} at most")
     content = np.ascontiguousarray(values, dtype=wire_format).reshape(-1).view(np.uint8)
-    if content.nbytes > MAX_FILE_BYTES:
-        raise InputError(f"array has {content.nbytes:,} bytes: Caffe knows {MAX_FILE_BYTES:,} at most")
     if content.nbytes:
         tag = bytes([number << 3 | 2])
         blob.MergeFromString(b"".join([tag, _varint(content.nbytes), content.data]))
@@ -161,7 +161,8 @@ def _varint(value: int) -> bytes:
 def _floats(array: ArrayLike) -> Floats:
     values = np.asarray(array)
     assert values.dtype.kind in "fiub", f"an array of {values.dtype} is no array of numbers"
-    return values if values.dtype == np.float64 else values.astype(np.float32, copy=False)
+    wide = values.dtype.kind == "f" and values.dtype.itemsize >= 8
+    return values.astype(np.float64, copy=False) if wide else values.astype(np.float32, copy=False)
 
 
 def _shown(shape: Sequence[int]) -> str:

@@ -63,7 +63,7 @@ def short_number(value: float, kind: str) -> str:
         return f"{value:.0f}"
     if kind == "double":
         return repr(value)
-    for digits in range(6, 9):
+    for digits in range(1, 9):
         text = f"{value:.{digits}g}"
         if _as_float(text) == value:
             return text

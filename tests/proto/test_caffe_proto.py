@@ -178,6 +178,10 @@ assert caffe_pb2.Phase.Name(caffe_pb2.TEST) == "TEST"
 @pytest.mark.parametrize("implementation", ["upb", "python"])
 def test_another_caffe_pb2_may_live_in_the_same_process(implementation: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", SECOND_CAFFE, implementation], capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", SECOND_CAFFE, implementation],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=PROTO.parents[2],
     )
     assert done.returncode == 0, done.stderr

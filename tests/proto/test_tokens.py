@@ -4,8 +4,9 @@ from batchbrew.errors import InputError
 from batchbrew.proto.tokens import END, Tokens
 
 
-def tokens_of(text: str) -> list[tuple[str, str, int]]:
-    tokens, found = Tokens(text, "t"), []
+def tokens_of(text: str) -> list[tuple[object, ...]]:
+    tokens = Tokens(text, "t")
+    found: list[tuple[object, ...]] = []
     while tokens.current.kind != END:
         found.append(tuple(tokens.take()))
     return found
