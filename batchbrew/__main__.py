@@ -20,6 +20,9 @@ def main() -> None:
     except BrokenPipeError:  # the reader of our output, `head` say, has seen enough
         sys.stderr.close()
         sys.exit(1)
+    except OSError as error:  # a full disk, a file without permission
+        print(f"batchbrew: {error.filename or 'the system'}: {error.strerror or error}", file=sys.stderr)
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """What a person sees of a training: iteration, loss, learning rate, images a second, time left, last test."""
 
+import contextlib
 import math
 import time
 from collections import deque
@@ -90,7 +91,11 @@ class Display:
 
     def note(self, message: str) -> None:
         """A line that stays on the screen."""
-        self._console.print(Text(message))
+        self._print(message)
+
+    def _print(self, message: str) -> None:
+        with contextlib.suppress(OSError):  # the terminal is gone; training is not
+            self._console.print(Text(message))
 
     def tick(self) -> None:
         """Bring the screen up to date; called often."""
@@ -99,7 +104,7 @@ class Display:
             self._progress.update(self._task, completed=self._iteration, state=self._line())
         elif now - self._last_plain_line > PLAIN_LINE_EVERY_SECONDS:
             self._last_plain_line = now
-            self._console.print(Text(self._line()))
+            self._print(self._line())
 
     def _line(self) -> str:
         if not self._max_iter:

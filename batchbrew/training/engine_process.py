@@ -1,12 +1,12 @@
 """A worker process as the supervisor sees it: a stream of events and log lines, and an end that is explained."""
 
+import contextlib
 import json
 import os
 import queue
 import re
 import signal
 import subprocess
-import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -70,16 +70,11 @@ class EngineProcess:
         self._tail: list[str] = []
         read_end, write_end = os.pipe()
         job = {**job, "events_descriptor": write_end, "supervisor_pid": os.getpid()}
-        with tempfile.NamedTemporaryFile(
-            "w", prefix="batchbrew-job-", suffix=".json", delete=False
-        ) as file:  # fmt: skip
-            json.dump(job, file)
-        self._job_file = Path(file.name)
         try:
             self._process = subprocess.Popen(
-                [str(caffe.path.absolute()), str(WORKER), file.name],
+                [str(caffe.path.absolute()), str(WORKER)],
                 cwd=working_directory,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 pass_fds=[write_end, *inherit],
@@ -87,12 +82,13 @@ class EngineProcess:
                 start_new_session=True,  # Ctrl-C is the supervisor's; it passes it on in its own way
             )
         except OSError as error:
-            self._job_file.unlink(missing_ok=True)
             os.close(read_end)
             raise EngineError(f"{caffe.path} cannot be run: {error.strerror}") from error
         finally:
             os.close(write_end)
-        assert self._process.stdout is not None
+        assert self._process.stdin is not None and self._process.stdout is not None
+        with contextlib.suppress(BrokenPipeError), self._process.stdin as stdin:
+            stdin.write(json.dumps(job).encode())
         self._readers = [
             threading.Thread(target=self._read_events, args=(os.fdopen(read_end, "rb"),), daemon=True),
             threading.Thread(target=self._read_log, args=(self._process.stdout,), daemon=True),
@@ -122,7 +118,6 @@ class EngineProcess:
             else:
                 yield message
         self._process.wait()
-        self._job_file.unlink(missing_ok=True)
 
     def ask_to_stop(self) -> None:
         """Ask a training worker to take a snapshot after the current iteration and end."""
@@ -132,7 +127,6 @@ class EngineProcess:
         """End the worker now; what it was writing is not whole."""
         self._process.kill()
         self._process.wait()
-        self._job_file.unlink(missing_ok=True)
 
     def failure(self) -> str | None:
         """Why the ended worker did not do its job, in one line with a remedy; None if it did."""

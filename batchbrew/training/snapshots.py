@@ -28,6 +28,10 @@ class BadSnapshot(InputError):
     """A snapshot that must not be restored from."""
 
 
+class NotFinite(BadSnapshot):
+    """A snapshot that was taken after training had diverged."""
+
+
 @dataclass(frozen=True)
 class Snapshot:
     """A published pair; files are named relative to the snapshots folder.
@@ -74,7 +78,7 @@ class SnapshotLedger:
     ) -> Snapshot:
         """Check the pair that the worker wrote, move it to its place and write it down.
 
-        Raises BadSnapshot if it is not whole, not of that iteration, or holds a number that is not finite.
+        Raises NotFinite if a number in it is not finite, BadSnapshot if it is not whole or of another iteration.
         """
         check_pair(model, state, iteration)
         final_model, final_state = self.folder / model.name, self.folder / state.name
@@ -151,7 +155,7 @@ class SnapshotLedger:
 
 
 def check_pair(model: Path, state: Path, iteration: int) -> None:
-    """Raise BadSnapshot unless both files are whole and finite and the state is that of `iteration`."""
+    """Raise BadSnapshot (NotFinite) unless both files are whole and finite and the state is that of `iteration`."""
     try:
         solver_state = read_binary(state, caffe_pb2.SolverState)
         net = read_binary(model, caffe_pb2.NetParameter)
@@ -161,7 +165,7 @@ def check_pair(model: Path, state: Path, iteration: int) -> None:
         blobs += [("the solver's history", blob) for blob in solver_state.history]
         for owner, blob in blobs:
             if not np.isfinite(blob_array(blob)).all():
-                raise BadSnapshot(f"{model} holds nan or inf in {owner}")
+                raise NotFinite(f"{model} holds nan or inf in {owner}")
     except BadSnapshot:
         raise
     except InputError as error:

@@ -22,7 +22,7 @@ from batchbrew.training.engines import CaffePython
 from batchbrew.training.glog import Severity, glog_line
 from batchbrew.training.log_lines import Testing, TestOutput, parse_line
 from batchbrew.training.run_folder import RunFolder
-from batchbrew.training.snapshots import BadSnapshot, Snapshot
+from batchbrew.training.snapshots import BadSnapshot, NotFinite, Snapshot
 
 # A run that diverges so soon after a snapshot was restored got it from the snapshot, not from the images since.
 POISONED_WITHIN_ITERS = 20
@@ -237,9 +237,15 @@ class Supervisor:
                 seed=attempt.seed,
                 batches_read=batches_read,
             )
-        except BadSnapshot as error:
-            attempt.divergence = f"its snapshot is not good: {error}"
+        except NotFinite as error:
+            attempt.divergence = str(error)
             return
+        except BadSnapshot as error:
+            free = shutil.disk_usage(self._folder.root).free
+            raise EngineError(
+                f"the snapshot of iteration {iteration} is not whole: {error}; {free / 1e6:,.0f} MB are free on its "
+                f"disk; {self.how_to_resume()}"
+            ) from error
         self._folder.record("snapshot", iteration=iteration, loss=attempt.loss)
         self._display.snapshot(iteration)
 
@@ -299,7 +305,7 @@ class Supervisor:
 
     @contextmanager
     def _signals_caught(self) -> Iterator[None]:
-        """The first Ctrl-C (or SIGTERM) asks for a snapshot and an end, the second ends the worker at once."""
+        """The first Ctrl-C, SIGTERM or SIGHUP asks for a snapshot and an end, the second ends the worker at once."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -310,7 +316,9 @@ class Supervisor:
                 self._process.ask_to_stop()
                 self._display.note("Ending after a snapshot of this iteration; again to end at once")
 
-        previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+        numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+        heeded = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]  # nohup
+        previous = {number: signal.signal(number, stop) for number in heeded}
         try:
             yield
         finally:

@@ -1,7 +1,7 @@
 """The worker: holds a Caffe engine, does one job, reports events. It decides nothing.
 
-It is run by path, `PYTHON worker.py JOB.json`, in whatever interpreter a Caffe comes with (Python 3.6 and up),
-so it imports the standard library, numpy and pycaffe alone. The job names the file descriptor to which
+It is run by path, `PYTHON worker.py <JOB`, in whatever interpreter a Caffe comes with (Python 3.6 and up), so
+it imports the standard library, numpy and pycaffe alone. The job (JSON) names the file descriptor to which
 events go, one JSON object a line; Caffe's own log goes to standard error. Caffe ends the process (SIGABRT)
 on a bad file: that, too, is the supervisor's to explain.
 
@@ -72,6 +72,8 @@ def train(job: Job, report: Report) -> None:
     """Run a solver from where it stands to its end, or until SIGTERM asks for a snapshot and an end."""
     caffe = start_caffe(job)
     solver = caffe.get_solver(job["solver"])
+    if not hasattr(solver, "add_callback"):
+        sys.exit("this pycaffe has no Solver.add_callback, BVLC Caffe 1.0 has: train with that")
     net = solver.net
     for weights in job["weights"]:
         for each in [net, *solver.test_nets]:
@@ -206,9 +208,8 @@ def probe(job: Job, report: Report) -> None:
 
 
 def main() -> None:
-    """Do the job that the file on the command line describes."""
-    with open(sys.argv[1]) as file:
-        job = json.load(file)
+    """Do the job that standard input describes."""
+    job = json.load(sys.stdin)
     die_with(job["supervisor_pid"])
     report = Reporter(job["events_descriptor"])
     tasks: Dict[str, Callable[[Job, Report], None]] = {"train": train, "test": test, "probe": probe}
