@@ -60,7 +60,7 @@ def _parse(content: bytes, message_class: type[M]) -> M | None:
     try:
         message: M = message_class.FromString(content)
         return message if _holds(message) else None
-    except (DecodeError, UnicodeDecodeError):
+    except (DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
 
@@ -122,7 +122,7 @@ def _flaw(content: bytes, message_class: type[Message]) -> str:
     try:
         message = message_class.FromString(content)
         _read_strings(message)
-    except DecodeError:
+    except (DecodeError, RecursionError):  # groups in groups, read by a protobuf in pure Python
         return "damaged, cut short, or of another kind"
     except UnicodeDecodeError:
         return "damaged or of another kind: a name in it is not UTF-8"

@@ -104,10 +104,10 @@ def numbers_by_wire(blob: BlobProto, field: str) -> Floats:
     wire = blob.SerializePartialToString()
     number, wire_format = _FIELDS[field]
     count = len(getattr(blob, field))
-    return np.frombuffer(wire, wire_format, count, offset=_start_of(number, wire) if count else 0)
+    return np.frombuffer(wire, wire_format, count, offset=packed_start(number, wire) if count else 0)
 
 
-def _start_of(number: int, wire: bytes) -> int:
+def packed_start(number: int, wire: bytes) -> int:
     """Where the content of the packed field `number` begins in a serialised message that has it."""
     position, groups = (
         0,

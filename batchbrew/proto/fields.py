@@ -1,6 +1,8 @@
 """What a message's descriptor says of its fields, in the form that reading and writing text need."""
 
 import functools
+import math
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -32,6 +34,14 @@ class Field:
 def fields_of(descriptor: Any) -> Mapping[str, Field]:
     """The fields of a message descriptor by name, in the order of caffe.proto."""
     return {field.name: _field(field) for field in descriptor.fields}
+
+
+def nearest_float(value: float) -> float:
+    """The nearest number that a float can hold; infinite beyond the largest."""
+    try:
+        return float(struct.unpack("<f", struct.pack("<f", value))[0])
+    except OverflowError:
+        return math.copysign(math.inf, value)
 
 
 def _field(field: Any) -> Field:

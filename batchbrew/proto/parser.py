@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from google.protobuf.message import Message
 
 from batchbrew.errors import InputError
-from batchbrew.proto.fields import INT_RANGES, Field, fields_of
+from batchbrew.proto.fields import INT_RANGES, Field, fields_of, nearest_float
 from batchbrew.proto.tokens import END, Token, Tokens
 
 M = TypeVar("M", bound=Message)
@@ -136,7 +136,7 @@ class _Parser:
         else:
             raise self._expected(f"a decimal number for {field.name}")
         self.tokens.take()
-        return sign * value
+        return nearest_float(sign * value) if field.kind == "float" else sign * value
 
     def _bool(self, field: Field) -> bool:
         token = self.tokens.current

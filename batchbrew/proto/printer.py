@@ -1,12 +1,11 @@
 """Writes a message as a prototxt."""
 
 import re
-import struct
 from typing import Any
 
 from google.protobuf.message import Message
 
-from batchbrew.proto.fields import Field, fields_of
+from batchbrew.proto.fields import Field, fields_of, nearest_float
 
 INDENT = "  "
 MAX_PLAIN = 1e9  # whole numbers under this are written with all digits, not as 1e+06
@@ -65,16 +64,9 @@ def short_number(value: float, kind: str) -> str:
         return repr(value)
     for digits in range(1, 9):
         text = f"{value:.{digits}g}"
-        if _as_float(text) == value:
+        if nearest_float(float(text)) == value:
             return text
     return f"{value:.9g}"
-
-
-def _as_float(text: str) -> float | None:
-    try:
-        return float(struct.unpack("<f", struct.pack("<f", float(text)))[0])
-    except OverflowError:  # rounded up beyond the largest float
-        return None
 
 
 def quoted(value: str | bytes) -> str:

@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 
 from batchbrew.errors import InputError
-from batchbrew.proto.blobs import array_blob, blob_array, blob_diff, blob_shape, numbers, numbers_by_wire
+from batchbrew.proto.blobs import (
+    array_blob,
+    blob_array,
+    blob_diff,
+    blob_shape,
+    numbers,
+    numbers_by_wire,
+    packed_start,
+)
 from batchbrew.proto.caffe_pb2 import BlobProto, BlobShape
 
 
@@ -111,13 +119,26 @@ def test_too_many_axes_or_elements() -> None:
         array_blob(vast)
 
 
+# group 99 with fields 5 in it, a varint 98, eight bytes 97, four bytes 96, a string 95
+UNKNOWN = (
+    b"\x9b\x06\x2d\0\0\0\0\x2a\x01\x05\x9c\x06"
+    b"\x90\x06\xff\x01"
+    b"\x89\x06\x2a\x2a\x2a\x2a\x2a\x2a\x2a\x2a"
+    b"\x85\x06\x2a\x2a\x2a\x2a"
+    b"\xfa\x05\x03\x2a\x01\x05"
+)
+
+
+def test_the_place_of_a_packed_field() -> None:
+    assert packed_start(5, b"\x2a\x04abcd") == 2
+    assert packed_start(5, UNKNOWN + b"\x32\x01x" + b"\x2a\x80\x01" + b"a" * 128) == len(UNKNOWN) + 6
+
+
 def test_numbers_by_either_way() -> None:
     blob = BlobProto(num=300, shape=BlobShape(dim=[200]))
     for field in ("data", "diff", "double_data", "double_diff"):
         getattr(blob, field).extend(range(len(field), 200))
-    blob.MergeFromString(
-        b"\x9b\x06\x2d\0\0\0\0\x2a\x01\x05\x9c\x06"
-    )  # an unknown group 99 with fields 5 in it
+    blob.MergeFromString(UNKNOWN)
     for field in ("data", "diff", "double_data", "double_diff"):
         assert numbers(blob, field).tolist() == list(range(len(field), 200))
         assert numbers_by_wire(blob, field).tolist() == list(range(len(field), 200))
