@@ -50,7 +50,7 @@ def _scalar(field: Field, value: Any) -> str:
 
 
 def short_number(value: float, kind: str) -> str:
-    """The shortest decimal that reads back as `value`, a number of protobuf's type `kind`.
+    """A short decimal that reads back as `value`, a number of protobuf's type `kind`.
 
     0.1 as a float is 0.100000001490116, and written "0.1".
     """
@@ -62,7 +62,7 @@ def short_number(value: float, kind: str) -> str:
         return f"{value:.0f}"
     if kind == "double":
         return repr(value)
-    for digits in range(1, 9):
+    for digits in range(6, 9):
         text = f"{value:.{digits}g}"
         if nearest_float(float(text)) == value:
             return text
