@@ -51,7 +51,9 @@ trap 'exit 130' INT TERM
 chmod 755 "$new"
 
 say "unpacking Caffe 1.0 into $home (630 MB, about 20 seconds) ..."
-if ! mmdebstrap --quiet --variant=extract --include="$packages" bullseye "$new/root" \
+# chrootless: nothing is run inside the tree, so it needs neither root nor user namespaces, and the files are
+# the user's own. As "auto" would have it they would be a sub-uid's, which the user himself cannot remove.
+if ! mmdebstrap --quiet --mode=chrootless --variant=extract --include="$packages" bullseye "$new/root" \
   ${BATCHBREW_DEBIAN_MIRROR:+"$BATCHBREW_DEBIAN_MIRROR"} >"$home.log" 2>&1 9>&-; then
   tail -n 5 "$home.log" >&2
   die "Debian's packages could not be fetched; the whole story is in $home.log. Debian 11 is past its support: set BATCHBREW_DEBIAN_MIRROR to a mirror that still holds bullseye"
