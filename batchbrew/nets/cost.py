@@ -141,9 +141,11 @@ def _inner_product(layer: pb.LayerParameter, bottoms: Sequence[Shape]) -> LayerC
 _RULES: dict[str, Callable[[pb.LayerParameter, Sequence[Shape]], LayerCost]] = {
     "BatchNorm": _batch_norm,
     "Convolution": _convolution,
+    "Dropout": _same_shape,
     "Eltwise": _same_shape,
     "InnerProduct": _inner_product,
     "Input": _input,
+    "LRN": _same_shape,
     "Pooling": _pooling,
     "ReLU": _same_shape,
     "Scale": _scale,
