@@ -1,6 +1,7 @@
 """What `batchbrew train` and `batchbrew test` do, between their options and the supervisor."""
 
 import json
+import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -140,9 +141,15 @@ def test(
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("", total=None)
         result = evaluate(
-            net, weights, caffe, gpu=gpu, source=val, images=images, working_directory=working_directory,
+            net, weights, caffe, gpu=gpu, source=None if val is None else str(Path(val).absolute()), images=images,
+            working_directory=working_directory,
             on_progress=lambda done, of: progress.update(task, completed=done, total=of),
         )  # fmt: skip
+    if result.untrained:
+        print(
+            f"warning: {weights} holds no weights for {', '.join(result.untrained)}: left as their fillers say",
+            file=sys.stderr,
+        )
     text = json.dumps({"net": str(net), "weights": str(weights), **asdict(result)}, indent=2)
     if run is not None:
         write_file(run / "test.json", text + "\n")

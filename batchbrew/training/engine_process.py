@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from batchbrew.errors import EngineError
-from batchbrew.training.engines import CaffePython
+from batchbrew.training.engines import INSTALL_HINT, CaffePython
 
 WORKER = Path(__file__).with_name("worker.py")
 Job = dict[str, Any]
@@ -27,6 +27,12 @@ REMEDIES = (
         "Cannot copy param",
         "these weights belong to another network: rename the layer, or use the right weights",
     ),
+    (
+        "Incompatible number of blobs",
+        "these weights belong to another network, or to a layer with another bias_term",
+    ),
+    ("pycaffe cannot be imported", INSTALL_HINT),
+    ("SyntaxError", f"Python 3.6 or newer is needed: {INSTALL_HINT}"),
     ("mdb_status == 0", "an LMDB cannot be opened: look at it with `batchbrew lmdb info`"),
     ("No space left", "the disk is full"),
     ("Check failed: proto.SerializeToOstream", "the snapshot could not be written: is the disk full?"),
@@ -68,6 +74,7 @@ class EngineProcess:
         self._messages: queue.Queue[Event | LogLine | None] = queue.Queue()
         self._fatal: str | None = None
         self._tail: list[str] = []
+        self._worker_pid: int | None = None  # not the started process's where that is a script around Python
         read_end, write_end = os.pipe()
         job = {**job, "events_descriptor": write_end, "supervisor_pid": os.getpid()}
         try:
@@ -83,7 +90,7 @@ class EngineProcess:
             )
         except OSError as error:
             os.close(read_end)
-            raise EngineError(f"{caffe.path} cannot be run: {error.strerror}") from error
+            raise EngineError(f"{caffe.path} cannot be run ({error.strerror}): {INSTALL_HINT}") from error
         finally:
             os.close(write_end)
         assert self._process.stdin is not None and self._process.stdout is not None
@@ -121,11 +128,13 @@ class EngineProcess:
 
     def ask_to_stop(self) -> None:
         """Ask a training worker to take a snapshot after the current iteration and end."""
-        self._process.send_signal(signal.SIGTERM)
+        if self._process.poll() is None:
+            os.kill(self._worker_pid or self._process.pid, signal.SIGTERM)
 
     def kill(self) -> None:
         """End the worker now; what it was writing is not whole."""
-        self._process.kill()
+        if self._process.poll() is None:  # so its id, and that of its group, is still its own
+            os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
     def failure(self) -> str | None:
@@ -140,7 +149,8 @@ class EngineProcess:
         if status < 0:
             name = signal.Signals(-status).name
             return f"the Caffe process was ended by {name}; its last words: {self._last_words()}"
-        return f"the Caffe process failed with status {status}; its last words: {self._last_words()}"
+        last_words = _with_remedy(self._last_words())
+        return f"the Caffe process failed with status {status}; its last words: {last_words}"
 
     def _last_words(self) -> str:
         return next((line.strip() for line in reversed(self._tail) if line.strip()), "none")
@@ -151,6 +161,7 @@ class EngineProcess:
                 if not line.endswith(b"\n"):
                     break  # the worker was killed in the middle of it
                 fields = json.loads(line)
+                self._worker_pid = fields.get("pid", self._worker_pid)
                 self._messages.put(Event(fields.pop("event"), fields))
         self._messages.put(None)
 

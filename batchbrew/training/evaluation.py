@@ -12,16 +12,22 @@ from pathlib import Path
 from batchbrew.errors import EngineError, InputError
 from batchbrew.nets.state import layers_in_state
 from batchbrew.proto import caffe_pb2
+from batchbrew.proto.binary import read_binary
 from batchbrew.proto.text import read_prototxt, write_prototxt
 from batchbrew.training.engine_process import EngineProcess, Event
 from batchbrew.training.engines import CaffePython
 
 TOP_5_FROM_CLASSES = 6  # of five classes, every guess of five is right
+# Layers whose names and shapes may fit by chance: networks of every kind normalise their data in `data_bn`.
+NORMALISATIONS = ("BatchNorm", "Scale", "Bias")
 
 
 @dataclass(frozen=True)
 class TestResult:
-    """Errors are shares of `images`, 0..1. `majority_error` is that of always guessing the commonest label."""
+    """Errors are shares of `images`, 0..1. `majority_error` is that of always guessing the commonest label.
+
+    `untrained` names the layers for which the weights file holds nothing: they were left as their fillers say.
+    """
 
     __test__ = False  # pytest: this is not a test class
 
@@ -30,6 +36,7 @@ class TestResult:
     top1_error: float
     top5_error: float | None
     majority_error: float
+    untrained: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -58,13 +65,15 @@ def evaluate(
     """Test `weights` in the TEST phase of `net_file`.
 
     `source` replaces the net's own test data, `images` bounds the number tested (default: all). Relative
-    sources begin at `working_directory`. Raises InputError for a net without labelled test data or scores
-    that are not finite, EngineError when Caffe gives up.
+    sources begin at `working_directory`. Raises InputError for a net without labelled test data, for weights
+    of which none belongs to the net, for labels that are no class, and for scores that are not finite;
+    EngineError when Caffe gives up.
     """
     folder = working_directory or Path.cwd()
     net = read_prototxt(net_file, caffe_pb2.NetParameter)
     if not weights.is_file():
         raise InputError(f"{weights} is not there: name a .caffemodel in --weights")
+    trained = layers_with_weights(read_binary(weights, caffe_pb2.NetParameter))
     if source is not None:
         _replace_source(net, source, net_file)
     test_set = describe_test_set(net, folder, net_file, images)
@@ -81,8 +90,16 @@ def evaluate(
             "top_k": [1, 5],
             "gpu": gpu,
         }
-        fields = _run(EngineProcess(caffe, job, working_directory=folder), weights, on_progress)
-    return _result(fields)
+        process = EngineProcess(caffe, job, working_directory=folder)
+        fields, layers = _run(process, weights, trained, on_progress)
+    return _result(fields, untrained=tuple(name for name, _ in layers if name not in trained))
+
+
+def layers_with_weights(model: caffe_pb2.NetParameter) -> set[str]:
+    """The names of a caffemodel's layers that hold blobs, in the new format or one of the two old ones."""
+    if model.layers:  # Caffe then ignores `layer`
+        return {layer.name or layer.layer.name for layer in model.layers if layer.blobs or layer.layer.blobs}
+    return {layer.name for layer in model.layer if layer.blobs}
 
 
 def describe_test_set(
@@ -90,8 +107,8 @@ def describe_test_set(
 ) -> TestSet:
     """Find the test data, the scores and the labels of a net. Raises InputError naming what is missing."""
     layers = layers_in_state(net, caffe_pb2.TEST)
-    judges = [layer for layer in layers if layer.type in ("Accuracy", "SoftmaxWithLoss")]
-    judges.sort(key=lambda layer: layer.type)  # an Accuracy first
+    judges = [layer for layer in layers if layer.type == "Accuracy"]
+    judges = judges or [layer for layer in layers if layer.type == "SoftmaxWithLoss"]
     if not judges:
         raise InputError(
             f"{net_file}: no Accuracy or SoftmaxWithLoss layer in phase TEST says what the scores and labels are: "
@@ -102,7 +119,12 @@ def describe_test_set(
     count = _count(data, folder) if images is None else images
     if count < 1:
         raise InputError(f"{source}: there is no image to test on")
-    return TestSet(source, count, judges[0].bottom[0], judges[0].bottom[1])
+    judge = judges[-1]  # the last: GoogLeNet's auxiliary heads come before its own
+    if len(judge.bottom) != 2:
+        raise InputError(
+            f"{net_file}: layer {judge.name!r} has {len(judge.bottom)} bottoms: scores and labels are expected"
+        )
+    return TestSet(source, count, judge.bottom[0], judge.bottom[1])
 
 
 def _data_layer(net: caffe_pb2.NetParameter, net_file: Path) -> caffe_pb2.LayerParameter:
@@ -133,40 +155,77 @@ def _count(data: caffe_pb2.LayerParameter, folder: Path) -> int:
     source = folder / data.image_data_param.source
     try:
         with source.open("rb") as file:
-            return sum(1 for line in file if line.strip())
+            count = 0
+            for count, line in enumerate(file, start=1):
+                if not line.strip():
+                    raise InputError(
+                        f"{source}, line {count} is empty: Caffe takes it for an image, remove it"
+                    )
+            return count
     except OSError as error:
         raise InputError(f"{source} cannot be read: {error.strerror}") from error
 
 
-def _run(process: EngineProcess, weights: Path, on_progress: Callable[[int, int], None]) -> dict[str, object]:
+def _run(
+    process: EngineProcess, weights: Path, trained: set[str], on_progress: Callable[[int, int], None]
+) -> tuple[dict[str, object], list[tuple[str, str]]]:
+    """What the worker counted, and names and types of the net's layers that have weights."""
     result: dict[str, object] | None = None
+    layers: list[tuple[str, str]] = []
     try:
         for message in process.messages():
             if not isinstance(message, Event):
                 continue
-            if message.name == "tested":
+            if message.name == "loaded":
+                layers = [(name, type_) for name, type_ in message.fields["layers"]]
+                _refuse_foreign_weights(weights, trained, layers)
+            elif message.name == "tested":
                 on_progress(message.fields["done"], message.fields["of"])
-            elif message.name == "not_finite":
-                raise InputError(
-                    f"{weights} gives scores that are nan or inf: it was saved after training diverged"
-                )
-            elif message.name == "bad_label":
-                raise InputError(
-                    f"the test data hold label {message.fields['label']}, the net has {message.fields['classes']} "
-                    "classes (0 is the first): use the data or the --classes that belong together"
-                )
             elif message.name == "result":
                 result = message.fields
+            else:
+                raise InputError(_refusal(message, weights))
     finally:
         process.kill()
     if result is None:
         raise EngineError(
             f"the test failed: {process.failure() or 'the Caffe process ended before its work was done'}"
         )
-    return result
+    return result, layers
 
 
-def _result(fields: dict[str, object]) -> TestResult:
+def _refusal(message: Event, weights: Path) -> str:
+    """Why the worker did not go on, in words."""
+    fields = message.fields
+    if message.name == "not_finite":
+        return f"{weights} gives scores that are nan or inf: it was saved after training diverged"
+    if message.name == "bad_label":
+        return (
+            f"the test data hold label {fields['label']}, the net has {fields['classes']} classes (0 is the first): "
+            "use the data or the --classes that belong together"
+        )
+    assert message.name == "no_classifier", message
+    return (
+        f"the scores are a blob of shape {fields['scores']}, the labels are {fields['labels']}: only networks "
+        "that give one row of class scores for an image can be tested"
+    )
+
+
+def _refuse_foreign_weights(weights: Path, trained: set[str], layers: list[tuple[str, str]]) -> None:
+    """Caffe matches weights with layers by name, and says nothing of layers that it finds no weights for."""
+    telling = [name for name, type_ in layers if type_ not in NORMALISATIONS] or [name for name, _ in layers]
+    if telling and not trained.intersection(telling):
+        raise InputError(
+            f"{weights} belongs to another network: it has weights for none of this net's layers "
+            f"({_some(telling)}), but for {_some(sorted(trained)) or 'no layer at all'}"
+        )
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def _result(fields: dict[str, object], *, untrained: tuple[str, ...]) -> TestResult:
     images, classes = fields["images"], fields["classes"]
     correct, labels = fields["correct"], fields["labels"]
     assert isinstance(images, int) and isinstance(classes, int)
@@ -177,4 +236,5 @@ def _result(fields: dict[str, object]) -> TestResult:
         top1_error=1 - correct["1"] / images,
         top5_error=1 - correct["5"] / images if classes >= TOP_5_FROM_CLASSES else None,
         majority_error=1 - max(labels.values()) / images,
+        untrained=untrained,
     )
