@@ -9,9 +9,10 @@ from pathlib import Path
 from batchbrew.errors import BatchBrewError, InputError
 from batchbrew.nets.generation import Model, ModelRequest, build_model
 from batchbrew.nets.model_folder import write_model
-from batchbrew.nets.options import data_options, network_options, output_options, training_options
+from batchbrew.nets.options import data_options, network_options, output_options
 from batchbrew.nets.requests import read_request
 from batchbrew.nets.resnet import DEPTHS, resnet
+from batchbrew.nets.training_options import training_options
 from batchbrew.solver.solver import RESNET_RATES
 
 EXAMPLE = """example:

@@ -7,11 +7,11 @@ from pathlib import Path
 from batchbrew.errors import InputError
 from batchbrew.nets.generation import LARGEST_CLASSES, ModelRequest, check_range
 from batchbrew.nets.inputs import DataSource, SourceKind
-from batchbrew.nets.model_folder import TRAIN_VAL
 from batchbrew.nets.phases import Body
 from batchbrew.nets.sources import count_images, source_kind
+from batchbrew.nets.training_options import training_plan
 from batchbrew.solver.durations import LARGEST_INT32, even_batch
-from batchbrew.solver.solver import PAPER_DEVICE_BATCH_IMAGES, PAPER_EPOCHS, Rates, TrainingPlan
+from batchbrew.solver.solver import PAPER_DEVICE_BATCH_IMAGES
 
 Warn = Callable[[str], None]
 
@@ -42,22 +42,13 @@ def read_request(options: argparse.Namespace, *, body: Body, default_name: str, 
         crop=options.crop,
         train=DataSource(options.train, train_kind, device_batch, train_root),
         val=DataSource(options.val, val_kind, val_batch, val_root),
-        plan=TrainingPlan(
-            net=str(Path(options.out) / TRAIN_VAL),
-            snapshot_prefix=str(Path(options.out) / name),
+        plan=training_plan(
+            options,
+            name=name,
             train_images=train_images,
             val_images=val_images,
-            batch_images=options.batch,
             device_batch_images=device_batch,
             val_batch_images=val_batch,
-            rates=Rates(options.base_lr, options.weight_decay, options.momentum),
-            epochs=_epochs(options),
-            iterations=options.iterations,
-            test_interval_iters=options.test_interval,
-            snapshot_iters=options.snapshot,
-            display_iters=options.display,
-            random_seed=options.seed,
-            on_gpu=not options.cpu,
         ),
         global_statistics=options.global_stats,
         moving_average_fraction=options.bn_fraction,
@@ -74,12 +65,6 @@ def _given(value: int | None, option: str) -> int | None:
     if value is not None:
         check_range(option, value, 1, LARGEST_INT32)
     return value
-
-
-def _epochs(options: argparse.Namespace) -> float | None:
-    if options.iterations is not None:
-        return None
-    return PAPER_EPOCHS if options.epochs is None else float(options.epochs)
 
 
 def _image_roots(
