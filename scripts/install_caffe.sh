@@ -15,8 +15,9 @@ packages=python3-caffe,caffe,libopenblas0-pthread
 say() { printf 'install_caffe: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
 
-works() { # works FOLDER: real Caffe of that folder starts and knows its layers
-  [ -x "$1/bin/caffe-python" ] && "$1/bin/caffe-python" -c 'import caffe; assert "BatchNorm" in caffe.layer_type_list()' >/dev/null 2>&1
+works() { # works FOLDER: real Caffe of that folder starts and knows its layers; compiles its Python on the way
+  [ -x "$1/bin/caffe-python" ] && env -u PYTHONDONTWRITEBYTECODE -u PYTHONPYCACHEPREFIX "$1/bin/caffe-python" \
+    -c 'import caffe; assert "BatchNorm" in caffe.layer_type_list()' >/dev/null 2>&1
 }
 
 case ${1:-} in
