@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from batchbrew.errors import InputError
 from batchbrew.proto import caffe_pb2 as pb
+from batchbrew.solver.decay import LINEAR, Decay, epochs_as_iters, explain_decay, in_epochs, set_decay
 from batchbrew.solver.durations import (
     LARGEST_INT32,
     exact_iterations,
@@ -12,6 +13,7 @@ from batchbrew.solver.durations import (
     passes_per_iteration,
     rounded_iterations,
 )
+from batchbrew.solver.solver_types import PLAIN_SGD, UpdateRule, set_update_rule
 
 MOST_TESTS = 64  # in a run: once for each epoch of the paper
 LONGEST_INTERVAL_ITERS = 5000  # the release's between two snapshots
@@ -25,7 +27,7 @@ class Rates:
 
     base_lr: float
     weight_decay: float
-    momentum: float = 0.9
+    momentum: float | None = 0.9  # None: the solver's type has none
 
 
 # arXiv 1612.01452, section 3, and the released solvers
@@ -42,8 +44,9 @@ PAPER_DEVICE_BATCH_IMAGES = 16  # of ResNet and VGG19; AlexNet's is 128
 class TrainingPlan:
     """What a user decides about a training run. Exactly one of `epochs` and `iterations` is given.
 
-    `net` and `snapshot_prefix` are paths seen from the folder in which training will be started. An interval
-    that is None is chosen from the run's length; `snapshot_iters` 0 means: only at the end.
+    `net` and `snapshot_prefix` are paths seen from the folder in which training will be started. An interval is
+    given in iterations, or in epochs, or else chosen from the run's length; `snapshot_iters` 0 means: only at the
+    end.
     """
 
     net: str
@@ -56,40 +59,42 @@ class TrainingPlan:
     rates: Rates
     epochs: float | None = None
     iterations: int | None = None
+    decay: Decay = LINEAR
+    rule: UpdateRule = PLAIN_SGD
     test_interval_iters: int | None = None
+    test_epochs: float | None = None
     snapshot_iters: int | None = None
+    snapshot_epochs: float | None = None
     display_iters: int | None = None
     random_seed: int = 0
     on_gpu: bool = True
 
 
 def build_solver(plan: TrainingPlan) -> pb.SolverParameter:
-    """SGD whose rate falls linearly to 0 over the run, as in the paper; a test sees every validation image.
+    """Unless the plan says otherwise, SGD whose rate falls linearly to 0; a test sees every validation image.
 
-    Raises InputError for a value outside its range, and for a batch that is not a multiple of the device's.
+    Raises InputError for a value outside its range, for a batch that is not a multiple of the device's, and for
+    what the learning rate's policy or the solver's type cannot do with.
     """
     _check(plan)
     max_iter = _iterations(plan)
-    interval = _default_interval(plan, max_iter)
     solver = pb.SolverParameter(
         net=plan.net,
-        type="SGD",
         test_iter=[passes_over(plan.val_images, plan.val_batch_images)],
-        test_interval=interval if plan.test_interval_iters is None else plan.test_interval_iters,
+        test_interval=_interval(plan, "test_epochs", plan.test_interval_iters, plan.test_epochs, max_iter),
         test_initialization=False,
         base_lr=plan.rates.base_lr,
-        lr_policy="poly",
-        power=1,
         max_iter=max_iter,
         iter_size=passes_per_iteration(plan.batch_images, plan.device_batch_images),
-        momentum=plan.rates.momentum,
         weight_decay=plan.rates.weight_decay,
         display=_default_display(max_iter) if plan.display_iters is None else plan.display_iters,
-        snapshot=interval if plan.snapshot_iters is None else plan.snapshot_iters,
+        snapshot=_interval(plan, "snapshot_epochs", plan.snapshot_iters, plan.snapshot_epochs, max_iter),
         snapshot_prefix=plan.snapshot_prefix,
         random_seed=plan.random_seed,
         solver_mode=pb.SolverParameter.GPU if plan.on_gpu else pb.SolverParameter.CPU,
     )
+    set_update_rule(solver, plan.rule, plan.rates.momentum)
+    set_decay(solver, plan.decay, train_images=plan.train_images, batch_images=plan.batch_images)
     return solver
 
 
@@ -98,6 +103,14 @@ def _iterations(plan: TrainingPlan) -> int:
         return plan.iterations
     assert plan.epochs is not None
     return rounded_iterations(exact_iterations(plan.epochs, plan.train_images, plan.batch_images))
+
+
+def _interval(plan: TrainingPlan, name: str, iters: int | None, epochs: float | None, max_iter: int) -> int:
+    if iters is not None:
+        return iters
+    if epochs is not None:
+        return epochs_as_iters(name, epochs, plan.train_images, plan.batch_images)
+    return _default_interval(plan, max_iter)
 
 
 def _default_interval(plan: TrainingPlan, max_iter: int) -> int:
@@ -112,6 +125,8 @@ def _default_display(max_iter: int) -> int:
 
 def _check(plan: TrainingPlan) -> None:
     assert (plan.epochs is None) != (plan.iterations is None), "one duration, in one unit"
+    assert plan.test_interval_iters is None or plan.test_epochs is None
+    assert plan.snapshot_iters is None or plan.snapshot_epochs is None
     _check_whole("images to train with", plan.train_images)
     _check_whole("images to validate with", plan.val_images)
     _check_whole("batch", plan.batch_images)
@@ -132,8 +147,6 @@ def _check(plan: TrainingPlan) -> None:
     _check_whole("seed", plan.random_seed, at_least=-1)
     if not 0 < plan.rates.base_lr < math.inf:
         raise InputError(f"base_lr must be more than 0, not {plan.rates.base_lr:g}")
-    if not 0 <= plan.rates.momentum < 1:
-        raise InputError(f"momentum must be at least 0 and less than 1, not {plan.rates.momentum:g}")
     if not 0 <= plan.rates.weight_decay < math.inf:
         raise InputError(f"weight decay must be at least 0, not {plan.rates.weight_decay:g}")
 
@@ -155,9 +168,9 @@ def explain(plan: TrainingPlan, solver: pb.SolverParameter) -> list[str]:
         _explain_duration(plan, solver.max_iter),
         f"An iteration: iter_size {solver.iter_size} x {plan.device_batch_images} images on the device "
         f"= {plan.batch_images}, for one update.",
-        f"Learning rate: from {solver.base_lr:.6g} linearly to 0.",
-        f"A test: {solver.test_iter[0]:,} batches of {plan.val_batch_images} for {plan.val_images:,} images, "
-        f"{each}.",
+        explain_decay(solver, plan.decay),
+        f"A test every {solver.test_interval:,} iterations{in_epochs(plan.test_epochs)}: "
+        f"{solver.test_iter[0]:,} batches of {plan.val_batch_images} for {plan.val_images:,} images, {each}.",
     ]
 
 

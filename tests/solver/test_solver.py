@@ -80,12 +80,12 @@ def test_the_arithmetic_in_words() -> None:
         "Duration: 64 epochs x 1,281,167 images / 256 = 320,292, as a round number 320,000 iterations.",
         "An iteration: iter_size 16 x 16 images on the device = 256, for one update.",
         "Learning rate: from 0.1 linearly to 0.",
-        "A test: 5,000 batches of 10 for 50,000 images, each once.",
+        "A test every 5,000 iterations: 5,000 batches of 10 for 50,000 images, each once.",
     ]
     plan = replace(PAPER, epochs=None, iterations=1000, train_images=512, val_images=95)
     words = explain(plan, build_solver(plan))
     assert words[0] == "Duration: 1,000 iterations x 256 / 512 images = 500 epochs."
-    assert words[3] == "A test: 10 batches of 10 for 95 images, 5 of them twice."
+    assert words[3] == "A test every 16 iterations: 10 batches of 10 for 95 images, 5 of them twice."
 
 
 @pytest.mark.parametrize(
