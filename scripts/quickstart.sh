@@ -70,16 +70,17 @@ step "6/6  Test"
 "$batchbrew" test --run "logs/$name"
 
 step "Done"
+typed=$batchbrew
+[ "$PWD" = "$checkout" ] && typed=.venv/bin/batchbrew
 cat <<SCREEN
   data/elpv_train_lmdb, data/elpv_val_lmdb   the photographs, as Caffe reads them
-  models/$name                        the network: train_val, deploy and solver prototxt
-  logs/$name/snapshots                the trained weights
-  logs/$name/train.log                the log, as Caffe writes it
-  logs/$name/convergence.png          top-1 error and learning rate against iteration: look at it
+  models/$name   the network: train_val, deploy and solver prototxt
+  logs/$name     the run: snapshots/ (trained weights), train.log (as Caffe writes it), and
+                 convergence.png (top-1 error and learning rate against iteration): look at it
 
 What to type next (in $PWD):
-  $batchbrew lmdb show data/elpv_train_lmdb --out cells.png
-  $batchbrew lmdb build --folder YOUR_PHOTOS/train --out data/train_lmdb       # a folder for each class
-  $batchbrew generate resnet --depth 18 --classes N --train data/train_lmdb --val data/val_lmdb --out models/mine
-  $batchbrew train models/mine/solver.prototxt --run logs/mine
+  $typed lmdb show data/elpv_train_lmdb --out cells.png
+  $typed lmdb build --folder YOUR_PHOTOS/train --out data/train_lmdb       # a folder for each class
+  $typed generate resnet --depth 18 --classes N --train data/train_lmdb --val data/val_lmdb --out models/mine
+  $typed train models/mine/solver.prototxt --run logs/mine
 SCREEN
