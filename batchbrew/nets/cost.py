@@ -106,7 +106,9 @@ def _convolution(layer: pb.LayerParameter, bottoms: Sequence[Shape]) -> LayerCos
 
 
 def _batch_norm(layer: pb.LayerParameter, bottoms: Sequence[Shape]) -> LayerCost:
-    return LayerCost(bottoms[0], statistics=2 * bottoms[0][1] + 1)
+    channels = bottoms[0][1]
+    fused = layer.batch_norm_param.scale_bias  # NVIDIA's: factor and bias are learned here
+    return LayerCost(bottoms[0], learned=2 * channels if fused else 0, statistics=2 * channels + 1)
 
 
 def _scale(layer: pb.LayerParameter, bottoms: Sequence[Shape]) -> LayerCost:

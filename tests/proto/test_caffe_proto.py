@@ -30,6 +30,9 @@ print(json.dumps(base64.b64encode(caffe_pb2.DESCRIPTOR.serialized_pb).decode()))
 
 Facts = dict[str, dict[str, Any]]
 
+# Fields of NVIDIA Caffe, with their numbers there (NVIDIA/caffe, src/caffe/proto/caffe.proto); BVLC's has none of them.
+NVIDIA_FIELDS = {"BatchNormParameter": {"scale_filler": 5, "bias_filler": 6, "scale_bias": 7}}
+
 
 def default_of(field: Any) -> object:
     """A field's default as a value, since a float has many spellings; None if there is none."""
@@ -82,6 +85,10 @@ def test_messages_and_enums_are_those_of_caffe(real_facts: Facts) -> None:
 
 def test_every_field_is_that_of_caffe_and_none_is_missing(real_facts: Facts) -> None:
     ours = facts_of(our_file())
+    for message, fields in NVIDIA_FIELDS.items():
+        for name, number in fields.items():
+            assert name not in real_facts[message]
+            assert ours[message].pop(name)[0] == number
     for message, members in real_facts.items():
         assert ours[message] == members, message
     assert sum(map(len, ours.values())) == 450
