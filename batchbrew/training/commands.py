@@ -19,7 +19,7 @@ from batchbrew.training.engines import CaffePython, find_caffe_python
 from batchbrew.training.evaluation import TestResult, evaluate
 from batchbrew.training.plot import plot_convergence
 from batchbrew.training.run_folder import RunFolder, RunSettings, create_run, new_seed, open_run
-from batchbrew.training.supervisor import Supervisor
+from batchbrew.training.supervisor import MAX_SEED, Supervisor
 
 
 def train(
@@ -74,6 +74,8 @@ def _begin(
     for path in weights:
         if not path.is_file():
             raise InputError(f"{path} is not there: --weights takes a .caffemodel")
+    if seed is not None and not 0 <= seed < MAX_SEED:
+        raise InputError(f"--seed {seed}: choose one from 0 to {MAX_SEED - 1}")
     parameters = read_prototxt(solver, caffe_pb2.SolverParameter)
     if seed is None:
         seed = parameters.random_seed if parameters.random_seed >= 0 else new_seed()
@@ -97,7 +99,7 @@ def _device(
     if cpu:
         return None
     if gpu is not None:
-        if not gpu.isdigit():
+        if not (gpu.isascii() and gpu.isdigit()):
             raise InputError(f"--gpu {gpu}: one GPU at a time is supported: give its number, 0 for the first")
         return int(gpu)
     if parameters.HasField("solver_mode"):
@@ -138,7 +140,8 @@ def test(
             "name what to test: batchbrew test NET.prototxt --weights W.caffemodel, or --run DIR"
         )
     columns = (TextColumn("testing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    screen = Console(stderr=True)
+    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as progress:
         task = progress.add_task("", total=None)
         result = evaluate(
             net, weights, caffe, gpu=gpu, source=None if val is None else str(Path(val).absolute()), images=images,

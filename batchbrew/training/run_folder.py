@@ -45,9 +45,13 @@ class RunFolder:
         self.log = root / "train.log"
         self.solver_file = root / "solver.prototxt"
         self._lock = _lock(root)
-        self.solver = self._read_solver()
-        self.ledger = SnapshotLedger(root / "snapshots")
-        self._events = (root / "events.jsonl").open("a", encoding="utf-8")
+        try:
+            self.solver = self._read_solver()
+            self.ledger = SnapshotLedger(root / "snapshots")
+            self._events = (root / "events.jsonl").open("a", encoding="utf-8")
+        except BaseException:
+            os.close(self._lock)
+            raise
 
     def __enter__(self) -> "RunFolder":
         return self
@@ -148,8 +152,7 @@ def open_run(root: Path) -> RunFolder:
     """Open the run that was begun in `root`. Raises InputError if there is none or it is in use."""
     path = root / "run.json"
     try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
-        settings = RunSettings(**{**fields, "weights": tuple(fields["weights"])})
+        settings = _settings(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise InputError(
             f"{root} holds no run (there is no {path.name}): begin one with `batchbrew train SOLVER`"
@@ -157,6 +160,17 @@ def open_run(root: Path) -> RunFolder:
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise InputError(f"{path} is damaged ({error}): restore it, or begin a new run") from error
     return RunFolder(root, settings)
+
+
+def _settings(fields: dict[str, Any]) -> RunSettings:
+    """The settings in a `run.json`. Raises TypeError or KeyError where they are not what was written there."""
+    settings = RunSettings(**{**fields, "weights": tuple(fields["weights"])})
+    types = {"seed": int, "gpu": int | None, "working_directory": str, "engine": str}
+    values = [(name, getattr(settings, name), type_) for name, type_ in types.items()]
+    for name, value, type_ in [*values, *(("weights", path, str) for path in settings.weights)]:
+        if not isinstance(value, type_):
+            raise TypeError(f"{name} is {value!r}")
+    return settings
 
 
 def new_seed() -> int:
