@@ -41,6 +41,9 @@ fi
 mkdir -p "$(dirname "$home")"
 exec 9>"$home.lock" # two installs at once: the second waits, then finds the work done
 flock 9
+for old in "$home".installing.old.*/"$(basename "$home")"; do # a --force was killed between its two renames
+  if [ -e "$old" ] && [ ! -e "$home" ]; then mv "$old" "$home"; fi
+done
 if [ -z "${force:-}" ] && works "$home"; then
   say "Caffe is installed already: $home/bin/caffe-python"
   exit 0
