@@ -18,6 +18,7 @@ setup(
     package_data={"batchbrew": ["py.typed"], "batchbrew.proto": ["caffe.proto", "*.pyi"]},
     install_requires=[
         "protobuf>=4.21",
+        "pyyaml>=6",
         "numpy>=1.22",
         "lmdb>=1.3",
         "opencv-python-headless>=4.5,<5",  # OpenCV 5 dropped its reader of Caffe models
