@@ -44,11 +44,11 @@ flock 9
 for old in "$home".installing.old.*/"$(basename "$home")"; do # a --force was killed between its two renames
   if [ -e "$old" ] && [ ! -e "$home" ]; then mv "$old" "$home"; fi
 done
+rm -rf "$home".installing.* # what killed installs left; we hold the lock, so no one is at work there
 if [ -z "${force:-}" ] && works "$home"; then
   say "Caffe is installed already: $home/bin/caffe-python"
   exit 0
 fi
-rm -rf "$home".installing.* # what killed installs left; we hold the lock, so no one is at work there
 new=$(mktemp -d "$home.installing.XXXXXX")
 trap 'rm -rf "$new"' EXIT
 trap 'exit 130' INT TERM
