@@ -10,6 +10,9 @@ import statistics
 from collections import deque
 from dataclasses import dataclass, field
 
+from batchbrew.proto import caffe_pb2
+from batchbrew.proto.text import read_prototxt
+
 # SoftmaxWithLoss clips probabilities at FLT_MIN, so no image's loss is above this (softmax_loss_layer.cpp).
 LOSS_CEILING = -math.log(1.17549435e-38)
 WINDOW_ITERS = 50
@@ -23,7 +26,8 @@ class DivergenceDetector:
     """Watches one attempt's losses; `observe` returns the reason once the attempt has diverged.
 
     `classes` is the number of classes of the loss (None where unknown: then only nan, inf and the ceiling
-    count), `loss_weight` the sum of the net's loss weights (above 1 in nets with auxiliary classifiers).
+    count), `loss_weight` the sum of the net's loss weights (above 1 in nets with auxiliary classifiers; 0 where
+    the loss is no mean of softmax losses: then only nan and inf count).
     """
 
     classes: int | None = None
@@ -38,7 +42,12 @@ class DivergenceDetector:
         if self.loss_weight > 0 and loss >= 0.999 * LOSS_CEILING * self.loss_weight:
             return f"loss = {loss:.4f}, the largest that SoftmaxWithLoss can give"
         self._recent.append(loss)
-        if self.classes is None or self.classes < 2 or len(self._recent) < WINDOW_ITERS:
+        if (
+            self.loss_weight <= 0
+            or self.classes is None
+            or self.classes < 2
+            or len(self._recent) < WINDOW_ITERS
+        ):
             return None
         return self._judge_median(statistics.median(self._recent))
 
@@ -54,3 +63,18 @@ class DivergenceDetector:
             )
         self._best_median = min(self._best_median, median)
         return None
+
+
+def loss_is_a_mean(solver: caffe_pb2.SolverParameter) -> bool:
+    """Whether every loss of the solver's training net is a mean over what it judges, as is Caffe's default.
+
+    A sum (`normalization: NONE`, or per image in a net that judges pixels) has neither a ceiling nor a known
+    value of guessing. Old nets write `normalize: false` for BATCH_SIZE (loss_layer.cpp).
+    """
+    net = read_prototxt(solver.net or solver.train_net, caffe_pb2.NetParameter)
+    losses = [layer.loss_param for layer in (*net.layer, *net.layers) if layer.HasField("loss_param")]
+    sums = (caffe_pb2.LossParameter.NONE, caffe_pb2.LossParameter.BATCH_SIZE)
+    return not any(
+        loss.normalization in sums or (not loss.HasField("normalization") and not loss.normalize)
+        for loss in losses
+    )

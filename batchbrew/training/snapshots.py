@@ -59,6 +59,7 @@ class SnapshotLedger:
         self._path = folder / "ledger.jsonl"
         self._snapshots: dict[int, Snapshot] = {}
         self._suspects: dict[int, str] = {}
+        self._divergences: list[tuple[int, int]] = []  # where the attempt began, where it diverged
         self.attempts = 0
         folder.mkdir(parents=True, exist_ok=True)
         self._read()
@@ -74,13 +75,15 @@ class SnapshotLedger:
         self.new.mkdir(parents=True)
 
     def publish(
-        self, iteration: int, model: Path, state: Path, *, loss: float, seed: int, batches_read: int | None
-    ) -> Snapshot:
+        self, iteration: int, model: Path, state: Path, *, loss: float, seed: int, batches_read: int | None,
+        parameters: int | None = None,
+    ) -> Snapshot:  # fmt: skip
         """Check the pair that the worker wrote, move it to its place and write it down.
 
+        `parameters`, where known, is how many numbers the model must hold.
         Raises NotFinite if a number in it is not finite, BadSnapshot if it is not whole or of another iteration.
         """
-        check_pair(model, state, iteration)
+        check_pair(model, state, iteration, parameters)
         final_model, final_state = self.folder / model.name, self.folder / state.name
         set_learned_net(state, final_model)
         snapshot = Snapshot(
@@ -100,6 +103,18 @@ class SnapshotLedger:
     def mark_suspect(self, iteration: int, reason: str) -> None:
         """Never restore from the snapshot of `iteration` again, until it is taken anew."""
         self._append({"suspect": {"iteration": iteration, "reason": reason}})
+
+    def note_divergence(self, began: int, iteration: int) -> None:
+        """Write down that an attempt which began at `began` diverged at `iteration`."""
+        self._append({"divergence": {"began": began, "iteration": iteration}})
+
+    def diverged_after(self, iteration: int) -> bool:
+        """Whether an attempt diverged at or after `iteration`, so that the same images must not follow again."""
+        return any(diverged >= iteration for _, diverged in self._divergences)
+
+    def divergences_from(self, iteration: int) -> int:
+        """How many attempts that began at the snapshot of `iteration`, as it is now, diverged."""
+        return sum(began == iteration for began, _ in self._divergences)
 
     def restorable_state(self, snapshot: Snapshot) -> Path:
         """The `.solverstate` to restore `snapshot` from; its `learned_net` is made to point beside it.
@@ -141,8 +156,12 @@ class SnapshotLedger:
             snapshot = Snapshot(**entry["snapshot"])  # type: ignore[arg-type]
             self._snapshots[snapshot.iteration] = snapshot
             self._suspects.pop(snapshot.iteration, None)
+            self._divergences = [each for each in self._divergences if each[0] != snapshot.iteration]
         elif "attempt" in entry:
             self.attempts += 1
+        elif "divergence" in entry:
+            divergence = entry["divergence"]
+            self._divergences.append((int(str(divergence["began"])), int(str(divergence["iteration"]))))
         else:
             self._suspects[int(str(entry["suspect"]["iteration"]))] = str(entry["suspect"]["reason"])
 
@@ -154,14 +173,23 @@ class SnapshotLedger:
         self._note(entry)
 
 
-def check_pair(model: Path, state: Path, iteration: int) -> None:
-    """Raise BadSnapshot (NotFinite) unless both files are whole and finite and the state is that of `iteration`."""
+def check_pair(model: Path, state: Path, iteration: int, parameters: int | None = None) -> None:
+    """Raise BadSnapshot (NotFinite) unless both files are whole and finite and the state is that of `iteration`.
+
+    A file that was cut between two fields is valid Protocol Buffers. So the model's numbers are counted, and the
+    state must hold what Caffe writes last into it.
+    """
     try:
         solver_state = read_binary(state, caffe_pb2.SolverState)
         net = read_binary(model, caffe_pb2.NetParameter)
         if solver_state.iter != iteration:
             raise BadSnapshot(f"{state} is of iteration {solver_state.iter}, not {iteration}")
+        if not solver_state.HasField("current_step"):
+            raise BadSnapshot(f"{state} is cut short: it holds no current_step")
         blobs = [(layer.name, blob) for layer in net.layer for blob in layer.blobs]
+        found = sum(len(blob.data) + len(blob.double_data) for _, blob in blobs)
+        if parameters is not None and found != parameters:
+            raise BadSnapshot(f"{model} is cut short: it holds {found:,} of {parameters:,} numbers")
         blobs += [("the solver's history", blob) for blob in solver_state.history]
         for owner, blob in blobs:
             if not np.isfinite(blob_array(blob)).all():

@@ -4,7 +4,6 @@ import os
 import shutil
 import signal
 import threading
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,10 +12,11 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from batchbrew.atomic import end_half_line
 from batchbrew.errors import BatchBrewError, EngineError
 from batchbrew.training.data_order import TrainingData, training_data
 from batchbrew.training.display import Display
-from batchbrew.training.divergence import DivergenceDetector
+from batchbrew.training.divergence import DivergenceDetector, loss_is_a_mean
 from batchbrew.training.engine_process import EngineProcess, Event, LogLine
 from batchbrew.training.engines import CaffePython
 from batchbrew.training.glog import Severity, glog_line
@@ -57,10 +57,12 @@ class Attempt:
     start: Start
     seed: int
     batches_before: int  # of the training data, dropped or read by earlier attempts
-    detector: DivergenceDetector = field(default_factory=DivergenceDetector)
+    detector: DivergenceDetector = field(default_factory=lambda: DivergenceDetector(loss_weight=0))
+    parameters: int | None = None  # numbers in the net's blobs
     iteration: int = 0
     loss: float = float("nan")
     divergence: str | None = None
+    asked_to_stop: bool = False
     finished: bool = False
 
 
@@ -76,9 +78,8 @@ class Supervisor:
         self._display = display
         self._max_restarts = max_restarts
         self._data: TrainingData | None = training_data(folder.solver, folder.working_directory)
+        self._loss_is_a_mean = loss_is_a_mean(folder.solver)
         self._stops_asked = 0
-        self._process: EngineProcess | None = None
-        self._failures: Counter[int] = Counter()  # divergences by the iteration that was restarted from
         self._tested_iteration = 0
 
     def run(self) -> Snapshot:
@@ -88,6 +89,7 @@ class Supervisor:
         """
         restarts = 0
         previous: Attempt | None = None
+        end_half_line(self._folder.log)
         with self._signals_caught(), self._folder.log.open("ab", buffering=0) as log:
             self._log = log
             while True:
@@ -95,8 +97,8 @@ class Supervisor:
                 start = self._choose_start()
                 if start.snapshot is not None and start.iteration >= self._folder.solver.max_iter:
                     return start.snapshot
-                attempt = self._begin(start, previous)
-                self._watch(attempt)
+                attempt, process = self._begin(start, previous)
+                self._watch(attempt, process)
                 if attempt.finished:
                     return self._folder.ledger.good()[0]
                 assert attempt.divergence is not None
@@ -105,7 +107,8 @@ class Supervisor:
                 if restarts > self._max_restarts:
                     raise Diverged(
                         f"training diverged {restarts} times, last at iteration {attempt.iteration} "
-                        f"({attempt.divergence}): lower base_lr ({self._folder.solver.base_lr:g}) and resume"
+                        f"({attempt.divergence}): lower base_lr ({self._folder.solver.base_lr:g}) in "
+                        f"{self._folder.solver_file} and {self.how_to_resume()}"
                     )
                 previous = attempt
 
@@ -124,12 +127,12 @@ class Supervisor:
                 self._folder.ledger.mark_suspect(snapshot.iteration, str(error))
         return Start(None, None)
 
-    def _begin(self, start: Start, previous: Attempt | None) -> Attempt:
+    def _begin(self, start: Start, previous: Attempt | None) -> tuple[Attempt, EngineProcess]:
         """Start a worker at `start`, with a seed that no earlier attempt of this run had."""
         folder, ledger = self._folder, self._folder.ledger
         number = ledger.attempts
         seed = (folder.settings.seed + number) % MAX_SEED
-        skip = self._batches_to_skip(start, seed, diverged=previous is not None)
+        skip = self._batches_to_skip(start, seed)
         if number:
             verb = "Restarting" if previous else "Resuming"
             self._say("W" if previous else "I", f"{verb} from iteration {start.iteration} with seed {seed}")
@@ -138,31 +141,29 @@ class Supervisor:
         job = {
             "task": "train",
             "solver": str(folder.write_attempt_solver(seed)),
-            "solverstate": str(start.state) if start.state else None,
+            "solverstate": str(start.state.absolute()) if start.state else None,
             "weights": list(folder.settings.weights) if start.state is None else [],
             "gpu": folder.settings.gpu,
             "skip_batches": skip,
             "snapshot": folder.solver.snapshot,
             "snapshot_prefix": str(folder.new_snapshot_prefix),
         }
-        self._process = EngineProcess(
+        process = EngineProcess(
             self._caffe, job, working_directory=folder.working_directory, inherit=[folder.lock_descriptor]
         )
-        return Attempt(start, seed, skip, iteration=start.iteration)
+        return Attempt(start, seed, skip, iteration=start.iteration), process
 
-    def _batches_to_skip(self, start: Start, seed: int, *, diverged: bool) -> int:
+    def _batches_to_skip(self, start: Start, seed: int) -> int:
         if self._data is None:
             return 0
-        if diverged:
-            return self._data.batches_to_differ(seed)
+        if self._folder.ledger.diverged_after(start.iteration):
+            return self._data.batches_to_differ(seed)  # those that follow have led to a divergence before
         if start.snapshot is None or start.snapshot.batches_read is None:
             return 0
         return self._data.batches_to_resume(start.snapshot.batches_read, seed)
 
-    def _watch(self, attempt: Attempt) -> None:
+    def _watch(self, attempt: Attempt, process: EngineProcess) -> None:
         """Follow the worker to its end. Raises if it ended other than by finishing or by diverging."""
-        process = self._process
-        assert process is not None
         try:
             for message in process.messages():
                 if isinstance(message, LogLine):
@@ -173,9 +174,12 @@ class Supervisor:
                 self._display.tick()
                 if attempt.divergence is not None or self._stops_asked > 1:
                     break
+                if self._stops_asked and not attempt.asked_to_stop:
+                    attempt.asked_to_stop = True
+                    process.ask_to_stop()
+                    self._display.note("Ending after a snapshot of this iteration; again to end at once")
         finally:
             process.kill()
-            self._process = None
         if attempt.finished or attempt.divergence is not None:
             return
         if self._stops_asked:
@@ -184,7 +188,8 @@ class Supervisor:
         self._folder.record("failed", iteration=attempt.iteration, reason=failure)
         self._say("E", f"Stopped at iteration {attempt.iteration}: {failure}", show=False)
         raise EngineError(
-            f"training stopped at iteration {attempt.iteration}: {failure}; {self.how_to_resume()}"
+            f"training stopped at iteration {attempt.iteration}: {failure}; {self._own_prototxts()}"
+            f"{self.how_to_resume()}"
         )
 
     def _handle(self, attempt: Attempt, event: Event) -> None:
@@ -192,6 +197,7 @@ class Supervisor:
             "started": self._started,
             "skipping": self._skipping,
             "iteration": self._iteration,
+            "last_loss": self._last_loss,
             "snapshot": self._snapshot,
             "finished": self._finished,
         }
@@ -199,7 +205,9 @@ class Supervisor:
             handlers[event.name](attempt, **event.fields)
 
     def _started(self, attempt: Attempt, **fields: Any) -> None:
-        attempt.detector = DivergenceDetector(fields["classes"], fields["loss_weight"])
+        attempt.parameters = fields["parameters"]
+        if self._loss_is_a_mean:
+            attempt.detector = DivergenceDetector(fields["classes"], fields["loss_weight"])
         solver = self._folder.solver
         images = (fields["batch_size"] or 0) * max(1, solver.iter_size)
         self._folder.record("started", **fields)
@@ -223,6 +231,10 @@ class Supervisor:
         self._display.iteration(iteration, attempt.loss, lr)
         attempt.divergence = attempt.detector.observe(attempt.loss)
 
+    def _last_loss(self, attempt: Attempt, *, loss: str) -> None:
+        """The loss after the last update, which no further iteration would tell."""
+        attempt.divergence = attempt.detector.observe(float(loss))
+
     def _snapshot(self, attempt: Attempt, *, iteration: int, model: str, state: str) -> None:
         batches_read = None
         if self._data is not None:
@@ -236,6 +248,7 @@ class Supervisor:
                 loss=attempt.loss,
                 seed=attempt.seed,
                 batches_read=batches_read,
+                parameters=attempt.parameters,
             )
         except NotFinite as error:
             attempt.divergence = str(error)
@@ -259,12 +272,12 @@ class Supervisor:
         self._folder.record("diverged", iteration=attempt.iteration, reason=reason, seed=attempt.seed)
         self._say("W", f"Diverged at iteration {attempt.iteration}: {reason}")
         ledger, started_from = self._folder.ledger, attempt.start.snapshot
+        ledger.note_divergence(attempt.start.iteration, attempt.iteration)
         good = ledger.good()
         if started_from is None or not good or good[0] != started_from:
             return  # a newer snapshot was published since: that one is tried first
-        self._failures[started_from.iteration] += 1
         soon = attempt.iteration - started_from.iteration < POISONED_WITHIN_ITERS
-        if soon or self._failures[started_from.iteration] > 1:
+        if soon or ledger.divergences_from(started_from.iteration) > 1:
             ledger.mark_suspect(
                 started_from.iteration, f"diverged at iteration {attempt.iteration}: {reason}"
             )
@@ -280,6 +293,12 @@ class Supervisor:
         raise Interrupted(
             f"training was ended at iteration {at} of {self._folder.solver.max_iter}; {self.how_to_resume()}"
         )
+
+    def _own_prototxts(self) -> str:
+        """Where to mend what was wrong from the first: in the run's copies, which a resumed run reads."""
+        if self._folder.ledger.good():
+            return ""
+        return f"the run reads its own copies of the prototxts, in {self._folder.root}; "
 
     def how_to_resume(self) -> str:
         """The command that goes on with this run."""
@@ -311,10 +330,7 @@ class Supervisor:
             return
 
         def stop(_number: int, _frame: FrameType | None) -> None:
-            self._stops_asked += 1
-            if self._process is not None and self._stops_asked == 1:
-                self._process.ask_to_stop()
-                self._display.note("Ending after a snapshot of this iteration; again to end at once")
+            self._stops_asked += 1  # _watch acts on it, whenever it came
 
         numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
         heeded = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]  # nohup

@@ -7,7 +7,8 @@ on a bad file: that, too, is the supervisor's to explain.
 
 Events of a training job, in this order for every iteration: `iteration` (loss of the iteration that is about
 to be applied) and, where a snapshot was written after it, `snapshot`. So every loss that went into a snapshot
-is known before the snapshot is.
+is known before the snapshot is. The last snapshot, which no iteration follows, comes after `last_loss`, that of
+one more forward pass.
 """
 
 import ctypes
@@ -15,8 +16,11 @@ import json
 import os
 import signal
 import sys
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
+# Run by path, this file's folder comes first, and its modules would hide others of their names. The modules of
+# a net's Python layers are looked for where the run was begun.
+sys.path[:] = [*sys.path[1:], os.getcwd()]
 NO_PYCAFFE = "pycaffe cannot be imported: %s"
 try:
     import numpy as np
@@ -87,7 +91,8 @@ def train(job: Job, report: Report) -> None:
     for weights in job["weights"]:
         for each in [net, *solver.test_nets]:
             each.copy_from(weights)
-    losses = [(name, weight) for name, weight in net.blob_loss_weights.items() if weight]
+    losses = {name: weight for name, weight in net.blob_loss_weights.items() if weight}
+    classes, softmax_weight = softmax_losses(net, losses)
     if job["solverstate"]:
         solver.restore(job["solverstate"])
     report(
@@ -95,8 +100,8 @@ def train(job: Job, report: Report) -> None:
         pid=os.getpid(),
         iteration=solver.iter,
         caffe=getattr(caffe, "__version__", "unknown"),
-        classes=classes_of(net),
-        loss_weight=sum(weight for _, weight in losses),
+        classes=classes,
+        loss_weight=softmax_weight,
         batch_size=batch_size_of(net),
         parameters=int(sum(blob.data.size for blobs in net.params.values() for blob in blobs)),
     )
@@ -121,9 +126,11 @@ def train(job: Job, report: Report) -> None:
                 report_snapshot(iteration)
             raise Stopped()
 
+    def loss() -> str:
+        return repr(sum(weight * float(net.blobs[name].data.sum()) for name, weight in losses.items()))
+
     def before_update() -> None:
-        loss = sum(weight * float(net.blobs[name].data.sum()) for name, weight in losses)
-        report("iteration", iteration=solver.iter, loss=repr(loss), lr=getattr(solver, "lr", None))
+        report("iteration", iteration=solver.iter, loss=loss(), lr=getattr(solver, "lr", None))
 
     solver.add_callback(before_iteration, before_update)
     try:
@@ -131,16 +138,24 @@ def train(job: Job, report: Report) -> None:
     except Stopped:
         report("stopped", iteration=solver.iter)
         return
+    net.forward()
+    report("last_loss", loss=loss())
     report_snapshot(solver.iter)
     report("finished", iteration=solver.iter)
 
 
-def classes_of(net: Any) -> Optional[int]:
-    """The number of classes of the net's softmax loss, or None where it has none."""
+def softmax_losses(net: Any, losses: Dict[str, float]) -> Tuple[Optional[int], float]:
+    """The number of classes and the summed weights of a net's losses, if all of them are SoftmaxWithLoss.
+
+    The weight is 0 if one is of another kind; the number is None, too, where they judge different classes.
+    """
+    classes = set()
     for name, layer in zip(net._layer_names, net.layers):
-        if layer.type == "SoftmaxWithLoss":
-            return int(net.blobs[net.bottom_names[name][0]].data.shape[1])
-    return None
+        if any(top in losses for top in net.top_names[name]):
+            if layer.type != "SoftmaxWithLoss":
+                return None, 0.0
+            classes.add(int(net.blobs[net.bottom_names[name][0]].data.shape[1]))
+    return classes.pop() if len(classes) == 1 else None, sum(losses.values())
 
 
 def batch_size_of(net: Any) -> Optional[int]:
