@@ -53,11 +53,11 @@ def set_decay(solver: pb.SolverParameter, decay: Decay, *, train_images: int, ba
     if decay.gamma is not None:
         solver.gamma = decay.gamma
     steps = _steps(decay, train_images, batch_images)
+    _check_steps(decay, steps, solver.max_iter)
     if decay.policy == "multistep":
         solver.stepvalue[:] = steps
     elif steps:
         solver.stepsize = steps[0]
-    _check_steps(decay, steps, solver.max_iter)
     last = learning_rate(solver, solver.max_iter - 1)
     if not math.isfinite(last):
         raise InputError(

@@ -6,7 +6,7 @@ import pytest
 
 from batchbrew.errors import InputError
 from batchbrew.proto import caffe_pb2 as pb
-from batchbrew.solver.solver import RESNET_RATES, Rates, TrainingPlan, build_solver, explain
+from batchbrew.solver.solver import RESNET_RATES, VGG19_RATES, Rates, TrainingPlan, build_solver, explain
 
 PAPER = TrainingPlan(
     net="models/r/train_val.prototxt",
@@ -111,3 +111,25 @@ def test_the_arithmetic_in_words() -> None:
 def test_a_value_out_of_range_is_refused(change: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
         build_solver(replace(PAPER, **change))  # type: ignore[arg-type]
+
+
+def test_intervals_in_epochs_are_rounded_as_the_duration_is() -> None:
+    """An epoch of the paper is 5,004.6 iterations."""
+    plan = replace(PAPER, test_epochs=1, snapshot_epochs=0.5)
+    solver = build_solver(plan)
+    assert (solver.test_interval, solver.snapshot) == (5000, 2500)
+    assert explain(plan, solver)[3].startswith("A test every 5,000 iterations (1 epoch): 5,000 batches of 10")
+    for change in ({"test_epochs": 0.0}, {"test_epochs": 1, "snapshot_epochs": float("inf")}):
+        with pytest.raises(InputError, match=r"(test|snapshot)_epochs must be more than 0, not (0|inf)"):
+            build_solver(replace(PAPER, **change))  # type: ignore[arg-type]
+
+
+def test_vgg19_is_released_after_60_epochs() -> None:
+    solver = build_solver(replace(PAPER, rates=VGG19_RATES, epochs=60))  # 300,273.5 iterations
+    assert (solver.max_iter, solver.test_interval, solver.snapshot, solver.iter_size) == (
+        300_000,
+        5000,
+        5000,
+        16,
+    )
+    assert solver.base_lr == pytest.approx(0.01)
