@@ -156,24 +156,31 @@ class EngineProcess:
         return next((line.strip() for line in reversed(self._tail) if line.strip()), "none")
 
     def _read_events(self, stream: IO[bytes]) -> None:
-        with stream:
+        with self._ends_with(stream):
             for line in stream:
                 if not line.endswith(b"\n"):
                     break  # the worker was killed in the middle of it
                 fields = json.loads(line)
                 self._worker_pid = fields.get("pid", self._worker_pid)
                 self._messages.put(Event(fields.pop("event"), fields))
-        self._messages.put(None)
 
     def _read_log(self, stream: IO[bytes]) -> None:
-        with stream:
+        with self._ends_with(stream):
             for raw in stream:
                 text = raw.decode("utf-8", "replace").rstrip("\n")
                 if self._fatal is None and re.match(r"F\d{4}", text):
                     self._fatal = text.split("] ", 1)[-1]
                 self._tail = [*self._tail[-9:], text]
                 self._messages.put(LogLine(text))
-        self._messages.put(None)
+
+    @contextlib.contextmanager
+    def _ends_with(self, stream: IO[bytes]) -> Iterator[None]:
+        """Close the stream and say that it ended, whatever happens: who waits for messages must not wait forever."""
+        try:
+            with stream:
+                yield
+        finally:
+            self._messages.put(None)
 
 
 def _with_remedy(fatal: str) -> str:
