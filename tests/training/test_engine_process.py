@@ -98,6 +98,7 @@ for number in range(300):
     assert open_files() == before
 
 
+@pytest.mark.filterwarnings("error")  # of a thread that fails
 def test_a_half_written_event_is_dropped(tmp_path: Path) -> None:
     code = """
 say(b'{"event": "whole"}\\n{"event": "ha')
@@ -210,7 +211,9 @@ time.sleep(100)
     script.write_text(f'#!/bin/sh\n{tmp_path}/pretender "$@"\nexit $?\n')
     process = EngineProcess(caffe, {})
     worker = 0
+    deadline = time.monotonic() + DEADLINE_SECONDS
     for message in process.messages():
+        assert time.monotonic() < deadline, "the worker was not asked to stop"
         if isinstance(message, Event) and message.name == "started":
             worker = message.fields["pid"]
             time.sleep(0.2)  # for its handler
