@@ -58,7 +58,7 @@ def write_file(path: Path, content: bytes | str) -> None:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}{BUILDING}")
         temporary = Path(name)
         with os.fdopen(handle, "wb") as file:
-            _try_lock(file.fileno())
+            try_lock(file.fileno())
             file.write(data)
             file.flush()
             os.fchmod(file.fileno(), 0o666 & ~_umask())
@@ -148,7 +148,7 @@ def _take_lock_of(target: Path) -> int | None:
     while True:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
-            held = _try_lock(handle)
+            held = try_lock(handle)
         except BlockingIOError:
             os.close(handle)
             raise InputError(f"{target} is being built by another process: wait for it or end it") from None
@@ -163,7 +163,7 @@ def _take_lock_of(target: Path) -> int | None:
         os.close(handle)
 
 
-def _try_lock(handle: int) -> bool:
+def try_lock(handle: int) -> bool:
     """Lock an open file; False where there are no locks. Raises BlockingIOError if another holds it."""
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -197,7 +197,7 @@ def _remove_files_left_by(target: Path) -> None:
                 continue
             handle = os.open(leftover, os.O_RDWR | os.O_CLOEXEC)
             try:
-                if _try_lock(handle):
+                if try_lock(handle):
                     leftover.unlink()
             finally:
                 os.close(handle)

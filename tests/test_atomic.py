@@ -144,6 +144,6 @@ def test_write_file_removes_old_leftovers_that_nobody_holds(tmp_path: Path) -> N
     for leftover in (abandoned, held):
         os.utime(leftover, (hour_ago, hour_ago))
     with held.open("r+") as file:
-        assert atomic._try_lock(file.fileno())
+        assert atomic.try_lock(file.fileno())
         atomic.write_file(tmp_path / "file", "x")
         assert names(tmp_path) == [held.name, young.name, "file"]

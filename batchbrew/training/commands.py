@@ -18,8 +18,10 @@ from batchbrew.training.display import Display
 from batchbrew.training.engines import CaffePython, find_caffe_python
 from batchbrew.training.evaluation import TestResult, evaluate
 from batchbrew.training.plot import plot_convergence
-from batchbrew.training.run_folder import RunFolder, RunSettings, create_run, new_seed, open_run
+from batchbrew.training.run_folder import RunFolder, RunSettings, create_run, look_at_run, new_seed, open_run
 from batchbrew.training.supervisor import MAX_SEED, Supervisor
+
+MAX_DEVICE = 2**31 - 1  # Caffe's device_id is an int32
 
 
 def train(
@@ -40,9 +42,7 @@ def train(
     _check_engine(engine)
     caffe = find_caffe_python(caffe_python)
     if resume:
-        if run is None:
-            raise InputError("--resume needs --run DIR: the folder of the run to go on with")
-        folder = open_run(run)
+        folder = _resume(solver, run, weights, gpu, cpu, seed, caffe)
     else:
         folder = _begin(solver, run, weights, gpu, cpu, seed, caffe)
     with folder:
@@ -52,8 +52,37 @@ def train(
         console.print(
             f"Trained to iteration {final.iteration}: {folder.ledger.folder / final.model}", soft_wrap=True
         )
-        summary = plot_convergence([folder.log], folder.root / "convergence.png", title=folder.name)
-        console.print(summary.text, markup=False, highlight=False, soft_wrap=True)
+        try:
+            text = plot_convergence([folder.log], folder.root / "convergence.png", title=folder.name).text
+        except InputError as error:  # a solver with `display: 0` and no test, say: trained all the same
+            text = f"No curve was drawn: {error}"
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def _resume(
+    solver: Path | None,
+    run: Path | None,
+    weights: list[Path],
+    gpu: str | None,
+    cpu: bool,
+    seed: int | None,
+    caffe: CaffePython,
+) -> RunFolder:
+    """Open a run to go on with; the device is all that may be another one."""
+    if run is None:
+        raise InputError("--resume needs --run DIR: the folder of the run to go on with")
+    given = {"SOLVER": solver, "--weights": weights or None, "--seed": seed}
+    if names := [name for name, value in given.items() if value is not None]:
+        raise InputError(
+            f"--resume goes on with what {run} was begun with: leave out {' and '.join(names)} "
+            f"(what may change, max_iter or base_lr say, is changed in {run / 'solver.prototxt'})"
+        )
+    if not cpu and gpu is None:
+        return open_run(run)
+    device = _device(caffe_pb2.SolverParameter(), gpu, cpu, caffe)
+    folder = open_run(run)
+    folder.use_device(device)
+    return folder
 
 
 def _begin(
@@ -101,6 +130,8 @@ def _device(
     if gpu is not None:
         if not (gpu.isascii() and gpu.isdigit()):
             raise InputError(f"--gpu {gpu}: one GPU at a time is supported: give its number, 0 for the first")
+        if int(gpu) > MAX_DEVICE:
+            raise InputError(f"--gpu {gpu}: there is no such GPU: give its number, 0 for the first")
         return int(gpu)
     if parameters.HasField("solver_mode"):
         return parameters.device_id if parameters.solver_mode == parameters.GPU else None
@@ -154,16 +185,16 @@ def test(
             file=sys.stderr,
         )
     text = json.dumps({"net": str(net), "weights": str(weights), **asdict(result)}, indent=2)
-    if run is not None:
-        write_file(run / "test.json", text + "\n")
     console.print(
         text if as_json else _sentences(result, weights), markup=False, highlight=False, soft_wrap=True
     )
+    if run is not None:
+        write_file(run / "test.json", text + "\n")
 
 
 def _of_run(root: Path) -> tuple[Path, Path, Path]:
     """Net, newest good weights and working directory of a run."""
-    with open_run(root) as folder:
+    with look_at_run(root) as folder:
         good = folder.ledger.good()
         if not good:
             raise InputError(f"{root} has no good snapshot yet: train on, or look at {folder.log}")

@@ -54,7 +54,8 @@ class Display:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._progress.stop()
+        with contextlib.suppress(OSError, SystemExit):
+            self._progress.stop()
 
     def started(self, iteration: int, max_iter: int, images_per_iteration: int) -> None:
         """An attempt begins at `iteration` (0-based) of `max_iter`."""
@@ -94,7 +95,8 @@ class Display:
         self._print(message)
 
     def _print(self, message: str) -> None:
-        with contextlib.suppress(OSError):  # the terminal is gone; training is not
+        # The terminal, or who read our output (rich raises SystemExit then), is gone; training is not.
+        with contextlib.suppress(OSError, SystemExit):
             self._console.print(Text(message))
 
     def tick(self) -> None:

@@ -1,19 +1,18 @@
 """The run folder: everything that one training reads and writes, locked by the process that trains in it."""
 
-import fcntl
 import json
 import math
 import os
 import secrets
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
-from batchbrew.atomic import write_file
+from batchbrew.atomic import end_half_line, try_lock, write_file
 from batchbrew.errors import InputError
 from batchbrew.proto import caffe_pb2
-from batchbrew.proto.text import format_prototxt, parse_prototxt, read_prototxt, write_prototxt
+from batchbrew.proto.text import format_prototxt, read_prototxt, write_prototxt
 from batchbrew.training.snapshots import SnapshotLedger
 
 DEFAULT_SNAPSHOTS_PER_RUN = 20
@@ -36,29 +35,34 @@ class RunSettings:
 
 
 class RunFolder:
-    """An opened and locked run folder; use as a context manager."""
+    """An opened run folder, locked unless it is only looked at; use as a context manager."""
 
-    def __init__(self, root: Path, settings: RunSettings) -> None:
-        """Lock `root`, which must exist; raise InputError if another process trains in it."""
+    def __init__(self, root: Path, settings: RunSettings, lock: int | None) -> None:
+        """`lock` is the descriptor of the lock that `_lock` took; None: write nothing."""
         self.root = root
         self.settings = settings
         self.log = root / "train.log"
         self.solver_file = root / "solver.prototxt"
-        self._lock = _lock(root)
+        self._lock = lock
+        self._events: TextIO | None = None
         try:
             self.solver = self._read_solver()
-            self.ledger = SnapshotLedger(root / "snapshots")
-            self._events = (root / "events.jsonl").open("a", encoding="utf-8")
+            self.ledger = SnapshotLedger(root / "snapshots", read_only=lock is None)
+            if lock is not None:
+                end_half_line(root / "events.jsonl")
+                self._events = (root / "events.jsonl").open("a", encoding="utf-8")
         except BaseException:
-            os.close(self._lock)
+            self.__exit__()
             raise
 
     def __enter__(self) -> "RunFolder":
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._events.close()
-        os.close(self._lock)
+        if self._events is not None:
+            self._events.close()
+        if self._lock is not None:
+            os.close(self._lock)
 
     def _read_solver(self) -> caffe_pb2.SolverParameter:
         """The run's solver; its nets and snapshots are those in this folder, wherever it was moved to."""
@@ -74,6 +78,7 @@ class RunFolder:
     @property
     def lock_descriptor(self) -> int:
         """The lock's file descriptor; a worker that inherits it keeps the folder locked while it lives."""
+        assert self._lock is not None
         return self._lock
 
     @property
@@ -102,14 +107,22 @@ class RunFolder:
             key: str(value) if isinstance(value, float) and not math.isfinite(value) else value
             for key, value in fields.items()
         }
+        assert self._events is not None
         self._events.write(json.dumps({"time": round(time.time(), 3), "event": event, **fields}) + "\n")
         self._events.flush()
+
+    def use_device(self, gpu: int | None) -> None:
+        """Train on another device from now on: a GPU's id, or None for the CPU."""
+        self.settings = replace(self.settings, gpu=gpu)
+        _write_settings(self.root, self.settings)
 
     def write_attempt_solver(self, seed: int) -> Path:
         """Write the solver of one attempt: the run's, with its own seed, and snapshots into `.new`."""
         attempt = caffe_pb2.SolverParameter()
         attempt.CopyFrom(self.solver)
         attempt.random_seed = seed
+        attempt.solver_mode = attempt.CPU if self.settings.gpu is None else attempt.GPU
+        attempt.snapshot_after_train = True  # the snapshot of the last iteration is what a run is for
         attempt.snapshot_prefix = str(self.new_snapshot_prefix)
         path = self.ledger.new.resolve() / "solver.prototxt"
         write_prototxt(path, attempt)
@@ -121,14 +134,11 @@ def create_run(root: Path, solver_file: Path, settings: RunSettings) -> RunFolde
 
     Raises InputError if `root` holds a run already, or the solver or one of its nets cannot be read.
     """
-    if (root / "run.json").exists():
-        raise InputError(
-            f"{root} holds a run already: add --resume to go on with it, or choose another --run"
-        )
+    _refuse_another_run(root)
     solver = read_prototxt(solver_file, caffe_pb2.SolverParameter)
     _refuse_unsupported(solver, solver_file)
-    copies = _name_nets_in(root, solver, solver_file)
-    stem = Path(solver.snapshot_prefix).name or _net_name(copies) or solver_file.stem
+    copies, net_name = _name_nets_in(root, solver, solver_file)
+    stem = Path(solver.snapshot_prefix).name or net_name or solver_file.stem
     solver.snapshot_prefix = str((root / "snapshots" / stem).resolve())
     if solver.snapshot <= 0:
         solver.snapshot = max(1, -(-solver.max_iter // DEFAULT_SNAPSHOTS_PER_RUN))
@@ -139,27 +149,54 @@ def create_run(root: Path, solver_file: Path, settings: RunSettings) -> RunFolde
         solver.device_id = settings.gpu
     deploy = solver_file.parent / "deploy.prototxt"
     if deploy.is_file():
-        copies["deploy.prototxt"] = deploy.read_text(encoding="utf-8")
-    for name, text in copies.items():
-        write_file(root / name, text)
+        copies["deploy.prototxt"] = deploy.read_bytes()
+    root.mkdir(parents=True, exist_ok=True)
+    lock = _lock(root)
+    _refuse_another_run(root)  # begun by somebody else since we looked
+    for name, content in copies.items():
+        write_file(root / name, content)
     header = f"Run it by hand: cd {settings.working_directory} && caffe train --solver {root.resolve()}/solver.prototxt"
     write_file(root / "solver.prototxt", f"# {header}\n{format_prototxt(solver)}")
-    write_file(root / "run.json", json.dumps(asdict(settings), indent=2) + "\n")  # last: it makes the run
-    return RunFolder(root, settings)
+    _write_settings(root, settings)  # last: it makes the run
+    return RunFolder(root, settings, lock)
+
+
+def _refuse_another_run(root: Path) -> None:
+    if (root / "run.json").exists():
+        raise InputError(
+            f"{root} holds a run already: add --resume to go on with it, or choose another --run"
+        )
+    if (root / "snapshots" / "ledger.jsonl").exists():
+        raise InputError(
+            f"{root} holds the snapshots of another run, whose run.json is gone: choose another --run"
+        )
+
+
+def _write_settings(root: Path, settings: RunSettings) -> None:
+    write_file(root / "run.json", json.dumps(asdict(settings), indent=2) + "\n")
 
 
 def open_run(root: Path) -> RunFolder:
     """Open the run that was begun in `root`. Raises InputError if there is none or it is in use."""
+    settings = _read_settings(root)
+    return RunFolder(root, settings, _lock(root))
+
+
+def look_at_run(root: Path) -> RunFolder:
+    """Open a run to read from it, also while it trains. Raises InputError if there is none."""
+    return RunFolder(root, _read_settings(root), lock=None)
+
+
+def _read_settings(root: Path) -> RunSettings:
     path = root / "run.json"
     try:
-        settings = _settings(json.loads(path.read_text(encoding="utf-8")))
+        return _settings(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise InputError(
             f"{root} holds no run (there is no {path.name}): begin one with `batchbrew train SOLVER`"
         ) from None
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise InputError(f"{path} is damaged ({error}): restore it, or begin a new run") from error
-    return RunFolder(root, settings)
 
 
 def _settings(fields: dict[str, Any]) -> RunSettings:
@@ -187,9 +224,15 @@ def _refuse_unsupported(solver: caffe_pb2.SolverParameter, path: Path) -> None:
         raise InputError(f"{path}: a net written inside the solver is not supported: name its file in `net:`")
 
 
-def _name_nets_in(root: Path, solver: caffe_pb2.SolverParameter, solver_file: Path) -> dict[str, str]:
-    """Have the solver name the copies of its nets in `root`; return the copies' texts by file name."""
-    copies: dict[str, str] = {}
+def _name_nets_in(
+    root: Path, solver: caffe_pb2.SolverParameter, solver_file: Path
+) -> tuple[dict[str, bytes], str]:
+    """Have the solver name the copies of its nets in `root`.
+
+    Returns the copies' contents by file name, and the first net's name as a file may be called.
+    """
+    copies: dict[str, bytes] = {}
+    names: list[str] = []
 
     def copy_of(source: str, name: str) -> str:
         path = Path(source)
@@ -198,8 +241,8 @@ def _name_nets_in(root: Path, solver: caffe_pb2.SolverParameter, solver_file: Pa
                 f"{solver_file}: net {source!r} is not there from {Path.cwd()}: Caffe's paths are relative to where "
                 f"you run; there is {solver_file.parent / path.name}"
             )
-        read_prototxt(path, caffe_pb2.NetParameter)
-        copies[name] = path.read_text(encoding="utf-8")
+        names.append(read_prototxt(path, caffe_pb2.NetParameter).name)
+        copies[name] = path.read_bytes()  # whatever encoding its comments are in
         return str((root / name).resolve())
 
     if solver.net:
@@ -210,13 +253,7 @@ def _name_nets_in(root: Path, solver: caffe_pb2.SolverParameter, solver_file: Pa
         solver.test_net[index] = copy_of(source, f"test_{index}.prototxt")
     if not solver.net and not solver.train_net:
         raise InputError(f'{solver_file}: it names no net: add `net: "train_val.prototxt"`')
-    return copies
-
-
-def _net_name(copies: dict[str, str]) -> str:
-    first = next(iter(copies.values()))
-    name: str = parse_prototxt(first, caffe_pb2.NetParameter).name
-    return "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in name)
+    return copies, "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in names[0])
 
 
 def _lock(root: Path) -> int:
@@ -225,9 +262,9 @@ def _lock(root: Path) -> int:
     deadline = time.monotonic() + LOCK_PATIENCE_SECONDS
     while True:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            try_lock(descriptor)
             return descriptor
-        except OSError:
+        except BlockingIOError:
             if time.monotonic() > deadline:
                 os.close(descriptor)
                 raise InputError(

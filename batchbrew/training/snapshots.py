@@ -52,8 +52,11 @@ class Snapshot:
 class SnapshotLedger:
     """The published snapshots of one run."""
 
-    def __init__(self, folder: Path) -> None:
-        """Read the ledger of `folder`, which is made if it is not there. A line cut short is dropped."""
+    def __init__(self, folder: Path, *, read_only: bool = False) -> None:
+        """Read the ledger of `folder`, which is made if it is not there. A line cut short is dropped.
+
+        With `read_only` nothing is written, so that one can look while another process trains.
+        """
         self.folder = folder
         self.new = folder / ".new"
         self._path = folder / "ledger.jsonl"
@@ -61,8 +64,9 @@ class SnapshotLedger:
         self._suspects: dict[int, str] = {}
         self._divergences: list[tuple[int, int]] = []  # where the attempt began, where it diverged
         self.attempts = 0
-        folder.mkdir(parents=True, exist_ok=True)
-        self._read()
+        if not read_only:
+            folder.mkdir(parents=True, exist_ok=True)
+        self._read(mend=not read_only)
 
     def good(self) -> list[Snapshot]:
         """The snapshots that may be restored from, newest first."""
@@ -136,12 +140,12 @@ class SnapshotLedger:
         set_learned_net(moved, model)
         return moved
 
-    def _read(self) -> None:
+    def _read(self, *, mend: bool) -> None:
         if not self._path.exists():
             return
         content = self._path.read_bytes()
         whole = content[: content.rfind(b"\n") + 1]
-        if whole != content:
+        if mend and whole != content:
             write_file(self._path, whole)
         for number, line in enumerate(whole.splitlines(), start=1):
             try:

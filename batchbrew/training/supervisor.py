@@ -156,11 +156,10 @@ class Supervisor:
     def _batches_to_skip(self, start: Start, seed: int) -> int:
         if self._data is None:
             return 0
-        if self._folder.ledger.diverged_after(start.iteration):
-            return self._data.batches_to_differ(seed)  # those that follow have led to a divergence before
-        if start.snapshot is None or start.snapshot.batches_read is None:
-            return 0
-        return self._data.batches_to_resume(start.snapshot.batches_read, seed)
+        batches_read = (start.snapshot.batches_read if start.snapshot else None) or 0
+        if self._folder.ledger.diverged_after(start.iteration):  # those that would follow have led there
+            return self._data.batches_to_differ(batches_read, seed)
+        return self._data.batches_to_resume(batches_read, seed)
 
     def _watch(self, attempt: Attempt, process: EngineProcess) -> None:
         """Follow the worker to its end. Raises if it ended other than by finishing or by diverging."""

@@ -32,7 +32,23 @@ def test_what_is_too_far_is_drawn_and_differs_between_seeds() -> None:
 @pytest.mark.parametrize("records", [1, 8, 16, 50])
 def test_a_divergence_never_begins_at_record_0_of_the_same_order(records: int) -> None:
     data = TrainingData(records=records, batch_size=8, batches_per_iteration=1)
-    assert all(data.batches_to_differ(seed) >= 1 for seed in range(20))
+    assert all(data.batches_to_differ(0, seed) >= 1 for seed in range(20))
+
+
+@pytest.mark.parametrize("batches_read", [3, 28])  # both at record 24
+def test_a_divergence_never_goes_on_with_the_same_batches(batches_read: int) -> None:
+    data = TrainingData(records=50, batch_size=8, batches_per_iteration=1)
+    drawn = {data.batches_to_differ(batches_read, seed) for seed in range(50)}
+    assert drawn == {1, 2, 4, 5}
+
+
+def test_data_of_which_little_is_known_are_dropped_batch_by_batch() -> None:
+    data = TrainingData(records=None, batch_size=100, batches_per_iteration=1)
+    assert data.batches_to_resume(499, seed=0) == 499
+    assert data.batches_to_resume(501, seed=0) <= 500
+    drawn = {data.batches_to_differ(7, seed) for seed in range(2000)}
+    assert 7 not in drawn
+    assert {min(drawn), max(drawn)} == {1, 499}
 
 
 def test_the_training_data_are_read_off_the_prototxt(tiny_model: Callable[..., TinyModel]) -> None:
@@ -41,8 +57,16 @@ def test_the_training_data_are_read_off_the_prototxt(tiny_model: Callable[..., T
     assert training_data(solver, model.folder) == TrainingData(50, 8, 4)
 
 
-def test_a_net_that_reads_no_lmdb_drops_nothing(tmp_path: Path) -> None:
-    (tmp_path / "net.prototxt").write_text(
-        'layer { name: "d" type: "ImageData" top: "d" top: "l" image_data_param { source: "l.txt" } }'
-    )
-    assert training_data(caffe_pb2.SolverParameter(net="net.prototxt"), tmp_path) is None
+@pytest.mark.parametrize(
+    ("layers", "expected"),
+    [
+        ('type: "ImageData" image_data_param { batch_size: 4 shuffle: true }', None),  # by the seed
+        ('type: "ImageData" image_data_param { batch_size: 4 }', TrainingData(None, 4, 1)),
+        ('type: "HDF5Data" hdf5_data_param { batch_size: 5 }', TrainingData(None, 5, 1)),
+        ('type: "Data" data_param { backend: LEVELDB batch_size: 6 }', TrainingData(None, 6, 1)),
+        ('type: "Python"', TrainingData(None, 256, 1)),
+    ],
+)
+def test_nets_that_read_no_lmdb(tmp_path: Path, layers: str, expected: TrainingData | None) -> None:
+    (tmp_path / "net.prototxt").write_text(f'layer {{ name: "d" top: "d" {layers} }}')
+    assert training_data(caffe_pb2.SolverParameter(net="net.prototxt"), tmp_path) == expected
