@@ -46,7 +46,7 @@ def _main(
     add_help_option=False,
 )
 def generate(context: typer.Context) -> None:
-    """Write a network's prototxt files: `batchbrew generate resnet --depth 50 --help`."""
+    """Write the prototxt files of an AlexNet, VGG or ResNet: `batchbrew generate alexnet|vgg|resnet --help`."""
     from batchbrew.nets.command import generate_family
 
     sys.exit(generate_family(context.args, prog="batchbrew generate"))

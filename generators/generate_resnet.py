@@ -13,4 +13,4 @@ if __name__ == "__main__":
         if (error.name or "").partition(".")[0] != "google":
             raise
         sys.exit("generate_resnet.py: error: the Python package protobuf is missing: pip install protobuf")
-    sys.exit(main())
+    sys.exit(main("resnet"))

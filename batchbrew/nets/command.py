@@ -1,4 +1,4 @@
-"""`generate_resnet.py` and `batchbrew generate resnet`: options in, a model folder out."""
+"""`generate_{family}.py` and `batchbrew generate {family}`: options in, a model folder out."""
 
 import argparse
 import shlex
@@ -7,32 +7,31 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from batchbrew.errors import BatchBrewError, InputError
+from batchbrew.nets.families import FAMILIES
 from batchbrew.nets.generation import Model, ModelRequest, build_model
-from batchbrew.nets.model_folder import write_model
-from batchbrew.nets.options import data_options, network_options, output_options
+from batchbrew.nets.model_folder import DEPLOY, SOLVER, TRAIN_VAL, model_texts, write_model
+from batchbrew.nets.network_options import network_options
+from batchbrew.nets.options import data_options, output_options
 from batchbrew.nets.requests import read_request
-from batchbrew.nets.resnet import DEPTHS, resnet
 from batchbrew.nets.training_options import training_options
-from batchbrew.solver.solver import RESNET_RATES
 
-EXAMPLE = """example:
-  %(prog)s --depth 50 --classes 1000 --train data/train_lmdb --val data/val_lmdb --out models/resnet50
-"""
+STANDARD_OUTPUT = "-"
+FILES = {"train_val": TRAIN_VAL, "deploy": DEPLOY, "solver": SOLVER}
 
 
-def main(argv: list[str] | None = None, prog: str | None = None) -> int:
-    """Generate a ResNet's model folder as `argv` says; return the exit code.
+def main(family: str, argv: list[str] | None = None, prog: str | None = None) -> int:
+    """Generate the model folder of a network of `family`, a key of FAMILIES, as `argv` says; return the exit code.
 
     1: a value cannot be worked with, and a line on stderr says why; 2: the options are not as --help says.
     """
     arguments = sys.argv[1:] if argv is None else argv
-    parser = _parser(prog)
+    parser = generator_parser(family, prog)
     try:
         options = parser.parse_args(arguments)
     except SystemExit as end:  # argparse has printed the help, or what was wrong
         return int(end.code or 0)
     try:
-        _generate(options, made_by=shlex.join([*parser.prog.split(), *arguments]))
+        _generate(family, options, made_by=shlex.join([*parser.prog.split(), *arguments]))
     except BatchBrewError as error:
         print(f"{parser.prog}: error: {error}", file=sys.stderr)
         return 1
@@ -41,51 +40,50 @@ def main(argv: list[str] | None = None, prog: str | None = None) -> int:
 
 def generate_family(arguments: list[str], prog: str) -> int:
     """`batchbrew generate FAMILY ...`: hand the rest to the family's generator; return the exit code."""
-    usage = f"usage: {prog} FAMILY [options]; FAMILY is resnet; its options: {prog} resnet --help"
+    families = ", ".join(FAMILIES)
+    usage = f"usage: {prog} FAMILY [options]; FAMILY is one of {families}; options: {prog} resnet --help"
     if not arguments or arguments[0] in ("-h", "--help"):
         print(usage)
         return 0 if arguments else 2
-    if arguments[0] != "resnet":
+    if arguments[0] not in FAMILIES:
         print(f"{prog}: error: there is no family {arguments[0]!r}; {usage}", file=sys.stderr)
         return 2
-    return main(arguments[1:], prog=f"{prog} resnet")
+    return main(arguments[0], arguments[1:], prog=f"{prog} {arguments[0]}")
 
 
-def _parser(prog: str | None) -> argparse.ArgumentParser:
+def generator_parser(family: str, prog: str | None = None) -> argparse.ArgumentParser:
+    """All options of `family`, a key of FAMILIES."""
+    row = FAMILIES[family]
     parser = argparse.ArgumentParser(
         prog=prog,
-        description="Write train_val.prototxt, deploy.prototxt and solver.prototxt of a pre-activation\n"
-        "ResNet with batch normalisation (Simon, Rodner, Denzler, arXiv 1612.01452).",
-        epilog=EXAMPLE,
+        description="Write train_val.prototxt, deploy.prototxt and solver.prototxt of\n" + row.description,
+        epilog="example:\n"
+        f"  %(prog)s {row.example} --train data/train_lmdb --val data/val_lmdb --out models/{family}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    network = network_options(parser)
-    network.add_argument("--depth", type=int, required=True, metavar="N", help=f"layers: {_depths()}")
+    row.add_options(network_options(parser, row.crop))
     data_options(parser)
-    training_options(parser, RESNET_RATES)
+    training_options(parser, row.rates, row.device_batch_images)
     output_options(parser)
     return parser
 
 
-def _depths() -> str:
-    *first, last = map(str, DEPTHS)
-    return f"{', '.join(first)} or {last}"
-
-
-def _generate(options: argparse.Namespace, made_by: str) -> None:
-    if options.depth not in DEPTHS:
-        raise InputError(f"--depth {options.depth} is not known: it is {_depths()}")
+def _generate(family: str, options: argparse.Namespace, made_by: str) -> None:
+    to_stdout = options.out == STANDARD_OUTPUT
+    if to_stdout:
+        options.out = ""  # what is printed will lie, once saved, in the folder where training is started
+    elif options.print is not None:
+        raise InputError(f"--print {options.print} is for --out -: leave it away, or write --out -")
     warnings: list[str] = []
-    request = read_request(
-        options,
-        body=resnet(options.depth, options.classes),
-        default_name=f"resnet{options.depth}",
-        warn=warnings.append,
-    )
+    row = FAMILIES[family]
+    request = read_request(options, row.network(options), row.device_batch_images, warnings.append)
     model = build_model(request)
-    paths = write_model(Path(options.out), model, made_by)
-    print("\n".join(_report(request, model, paths)))
+    if to_stdout:
+        print(model_texts(model, made_by)[FILES[options.print or "train_val"]], end="")
+    else:
+        paths = write_model(Path(options.out), model, made_by)
+        print("\n".join(_report(request, model, paths)))
     for warning in [*warnings, *model.warnings]:
         print(f"warning: {warning}", file=sys.stderr)
 
@@ -97,4 +95,6 @@ def _report(request: ModelRequest, model: Model, paths: Sequence[Path]) -> list[
         f"{request.name}: {request.classes:,} classes, crop {request.crop}; {cost.learned:,} parameters "
         f"and {cost.statistics:,} BatchNorm statistics; {cost.multiply_adds:,} multiply-adds an image",
         *model.explanation,
+        *model.notes,
+        *model.deploy_notes,
     ]

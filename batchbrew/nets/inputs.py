@@ -25,10 +25,35 @@ class DataSource:
     image_root: str = ""
 
 
-def data_layer(net: NetBuilder, source: DataSource, crop: int, phase: pb.Phase) -> str:
+@dataclass(frozen=True)
+class Mean:
+    """What is subtracted from every image: `values` (B, G, R), or, if there are none, the mean image in `file`."""
+
+    values: tuple[float, ...] = ()
+    file: str = ""
+
+    def __str__(self) -> str:
+        """As a sentence may go on with it."""
+        if self.values:
+            return f"B, G, R = {', '.join(format(value, 'g') for value in self.values)}"
+        return f"the mean image {self.file}"
+
+
+# Of ILSVRC12's training images, in whole numbers, as is common; BVLC and He et al. subtract a mean image, the VGG
+# team 103.939, 116.779, 123.68.
+ILSVRC12_MEAN = Mean((104, 117, 123))
+
+
+def data_layer(
+    net: NetBuilder, source: DataSource, crop: int, phase: pb.Phase, mean: Mean | None = None
+) -> str:
     """Read `source` in `phase`: in TRAIN a random crop, mirrored or not, in TEST the centre."""
     training = phase == pb.TRAIN
     transform = pb.TransformationParameter(mirror=training, crop_size=crop)
+    if mean is not None and mean.values:
+        transform.mean_value.extend(mean.values)
+    elif mean is not None:
+        transform.mean_file = mean.file
     rule = [pb.NetStateRule(phase=phase)]
     if source.kind == "lmdb":
         # Caffe's Data layer never shuffles: an LMDB has to be written in random order.

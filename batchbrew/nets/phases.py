@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from batchbrew.nets.inputs import DATA, LABEL, DataSource, data_layer, input_layer
+from batchbrew.nets.inputs import DATA, LABEL, DataSource, Mean, data_layer, input_layer
 from batchbrew.nets.netspec import NetBuilder
 from batchbrew.proto import caffe_pb2 as pb
 
@@ -13,12 +13,19 @@ TOP_5_FROM_CLASSES = 6  # of five classes, one of any five guesses is always rig
 
 
 def train_val_net(
-    name: str, body: Body, *, train: DataSource, val: DataSource, crop: int, classes: int
+    name: str,
+    body: Body,
+    *,
+    train: DataSource,
+    val: DataSource,
+    crop: int,
+    classes: int,
+    mean: Mean | None = None,
 ) -> pb.NetParameter:
     """The network to train, which in phase TEST is the network to measure with."""
     net = NetBuilder(name)
-    data_layer(net, train, crop, pb.TRAIN)
-    data_layer(net, val, crop, pb.TEST)
+    data_layer(net, train, crop, pb.TRAIN, mean)
+    data_layer(net, val, crop, pb.TEST, mean)
     scores = body(net, DATA)
     net.add("loss", "SoftmaxWithLoss", [scores, LABEL])
     in_test = [pb.NetStateRule(phase=pb.TEST)]

@@ -5,13 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from batchbrew.errors import InputError
-from batchbrew.nets.generation import LARGEST_CLASSES, ModelRequest, check_range
+from batchbrew.nets.generation import LARGEST_CLASSES, ModelRequest, Network, check_range
 from batchbrew.nets.inputs import DataSource, SourceKind
-from batchbrew.nets.phases import Body
-from batchbrew.nets.sources import count_images, source_kind
+from batchbrew.nets.network_options import read_changes
+from batchbrew.nets.sources import check_mean_file, count_images, source_kind
 from batchbrew.nets.training_options import training_plan
 from batchbrew.solver.durations import LARGEST_INT32, even_batch
-from batchbrew.solver.solver import PAPER_DEVICE_BATCH_IMAGES
 
 Warn = Callable[[str], None]
 
@@ -19,25 +18,28 @@ ILSVRC12_CLASSES = 1000
 ILSVRC12_IMAGES = {"train": 1_281_167, "val": 50_000}
 
 
-def read_request(options: argparse.Namespace, *, body: Body, default_name: str, warn: Warn) -> ModelRequest:
+def read_request(
+    options: argparse.Namespace, network: Network, device_batch_images: int, warn: Warn
+) -> ModelRequest:
     """What `options` (those of batchbrew.nets.options) ask for.
 
-    `warn` is told what was assumed. Raises InputError for what cannot be meant.
+    `device_batch_images` is what a device takes unless they say otherwise; `warn` is told what was assumed.
+    Raises InputError for what cannot be meant.
     """
     check_range("--classes", options.classes, 2, LARGEST_CLASSES)
     check_range("--batch", options.batch, 1, LARGEST_INT32)
-    name = _checked_name(options.name or default_name)
+    name = _checked_name(options.name or network.name)
+    if options.mean_file is not None and not check_mean_file(options.mean_file, options.crop):
+        warn(f"{options.mean_file} does not exist yet")
     train_kind, val_kind = (source_kind(path, options.source_type) for path in (options.train, options.val))
     train_root, val_root = _image_roots(options, train_kind, val_kind, warn)
     train_images = _images(options, "train", train_kind, warn)
     val_images = _images(options, "val", val_kind, warn)
-    device_batch = _given(options.device_batch, "--device-batch") or min(
-        PAPER_DEVICE_BATCH_IMAGES, options.batch
-    )
+    device_batch = _given(options.device_batch, "--device-batch") or min(device_batch_images, options.batch)
     val_batch = _given(options.val_batch, "--val-batch") or even_batch(val_images, device_batch)
     return ModelRequest(
         name=name,
-        body=body,
+        network=network,
         classes=options.classes,
         crop=options.crop,
         train=DataSource(options.train, train_kind, device_batch, train_root),
@@ -50,8 +52,7 @@ def read_request(options: argparse.Namespace, *, body: Body, default_name: str, 
             device_batch_images=device_batch,
             val_batch_images=val_batch,
         ),
-        global_statistics=options.global_stats,
-        moving_average_fraction=options.bn_fraction,
+        changes=read_changes(options),
     )
 
 

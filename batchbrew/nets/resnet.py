@@ -12,6 +12,7 @@ from functools import partial
 
 from batchbrew.nets.blocks import (
     MSRA_FAN_OUT,
+    WEIGHT_AND_BIAS,
     add_up,
     batch_norm_scale,
     classifier,
@@ -25,6 +26,8 @@ from batchbrew.nets.phases import Body
 
 # (net, bottom, width of the stage, number in the stage) -> top
 Unit = Callable[[NetBuilder, str, int, int], str]
+# (net, bottom) -> top
+Preparation = Callable[[NetBuilder, str], str]
 
 WIDTHS = (64, 128, 256, 512)
 EXPANSION = 4  # a bottleneck unit's output is this many times as wide as its 3×3 convolution
@@ -93,7 +96,7 @@ def _unit_stride(width: int, number: int) -> int:
 
 
 def _opens_net(width: int, number: int) -> bool:
-    """The very first unit has no bn1, scale1, relu1: conv1_pool is normalised and rectified already."""
+    """The very first unit has no bn1, scale1, relu1: what the stem leaves is normalised and rectified already."""
     return number == 1 and width == WIDTHS[0]
 
 
@@ -104,12 +107,26 @@ def stage(net: NetBuilder, unit: Unit, bottom: str, width: int, units: int) -> s
     return bottom
 
 
-def stem(net: NetBuilder, data: str) -> str:
-    """Raw pixels to 64 channels of a quarter of the size; data_bn stands in for subtracting a mean image."""
-    top = batch_norm_scale(net, data, "data_bn", bn="data_bn", scale="data_scale")
-    top = convolution(net, "conv1", top, 64, kernel=7, stride=2, pad=3, bias=True, filler=MSRA_FAN_OUT)
-    top = normalised(net, "conv1", top)
-    return max_pool(net, "conv1_pool", top, kernel=3, stride=2)
+def normalised_images(net: NetBuilder, data: str) -> str:
+    """Raw pixels made alike: stands in for subtracting a mean image."""
+    return batch_norm_scale(net, data, "data_bn", bn="data_bn", scale="data_scale")
+
+
+def imagenet_stem(net: NetBuilder, images: str) -> str:
+    """Images to 64 channels of a quarter of the size."""
+    top = convolution(
+        net, "conv1", images, 64, kernel=7, stride=2, pad=3, params=WEIGHT_AND_BIAS, filler=MSRA_FAN_OUT
+    )
+    return max_pool(net, "conv1_pool", normalised(net, "conv1", top), kernel=3, stride=2)
+
+
+def small_stem(net: NetBuilder, images: str) -> str:
+    """The same of the full size, for small images: as He et al. have it for CIFAR-10, but 64 channels wide."""
+    top = convolution(net, "conv1", images, 64, kernel=3, pad=1, params=WEIGHT_AND_BIAS, filler=MSRA_FAN_OUT)
+    return normalised(net, "conv1", top)
+
+
+STEMS = {"imagenet": imagenet_stem, "small": small_stem}
 
 
 def head(net: NetBuilder, bottom: str, classes: int) -> str:
@@ -119,14 +136,21 @@ def head(net: NetBuilder, bottom: str, classes: int) -> str:
     return classifier(net, "score", top, classes)
 
 
-def resnet(depth: int, classes: int) -> Body:
-    """The network of that depth, a key of DEPTHS, from images to scores."""
-    return partial(_body, depth=depth, classes=classes)
+def resnet(
+    depth: int, classes: int, *, prepare: Preparation = normalised_images, stem: str = "imagenet"
+) -> Body:
+    """The network of that depth, a key of DEPTHS, from images to scores.
+
+    `prepare` is what happens to the images first; `stem`: a key of STEMS.
+    """
+    return partial(_body, depth=depth, classes=classes, prepare=prepare, stem=STEMS[stem])
 
 
-def _body(net: NetBuilder, data: str, *, depth: int, classes: int) -> str:
+def _body(
+    net: NetBuilder, data: str, *, depth: int, classes: int, prepare: Preparation, stem: Preparation
+) -> str:
     unit, units_of_stages = DEPTHS[depth]
-    top = stem(net, data)
+    top = stem(net, prepare(net, data))
     for width, units in zip(WIDTHS, units_of_stages, strict=True):
         top = stage(net, unit, top, width, units)
     return head(net, top, classes)

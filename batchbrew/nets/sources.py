@@ -4,6 +4,8 @@ from pathlib import Path
 
 from batchbrew.errors import InputError
 from batchbrew.nets.inputs import SourceKind
+from batchbrew.proto.binary import read_binary
+from batchbrew.proto.caffe_pb2 import BlobProto
 
 LMDB_ENDINGS = ("_lmdb", ".lmdb")
 LIST_ENDINGS = (".txt", ".lst", ".list")
@@ -90,6 +92,21 @@ def _count_lmdb(path: str) -> int | None:
             return int(database.stat()["entries"])
     except lmdb.Error as error:
         raise InputError(f"{path} cannot be read as an LMDB: {error}") from error
+
+
+def check_mean_file(path: str, crop: int) -> bool:
+    """Whether `path` is there. Raises InputError if it is, and no mean image of three channels that holds `crop`."""
+    if not Path(path).exists():
+        return False
+    blob = read_binary(path, BlobProto)
+    old = blob.HasField("num") or blob.HasField("channels")
+    shape = (blob.num, blob.channels, blob.height, blob.width) if old else tuple(map(int, blob.shape.dim))
+    if len(shape) not in (3, 4) or shape[-3] != 3 or min(shape[-2:]) < crop:
+        raise InputError(
+            f"{path} has the shape {'×'.join(map(str, shape)) or 'of a single number'}: a mean image of 3 channels "
+            f"and at least --crop {crop} pixels a side is expected"
+        )
+    return True
 
 
 def _in_words(kind: SourceKind) -> str:

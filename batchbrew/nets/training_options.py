@@ -16,8 +16,10 @@ from batchbrew.solver.solver import (
 from batchbrew.solver.solver_types import NUMBERS, WITH_RATES_OF_SGD, UpdateRule, takes_momentum
 
 
-def training_options(parser: argparse.ArgumentParser, rates: Rates) -> None:
-    """How it is trained; `rates` are the family's."""
+def training_options(
+    parser: argparse.ArgumentParser, rates: Rates, device_batch_images: int = PAPER_DEVICE_BATCH_IMAGES
+) -> None:
+    """How it is trained; `rates` and `device_batch_images` are the family's."""
     group = parser.add_argument_group("training")
     parser.set_defaults(family_rates=rates)
     group.add_argument(
@@ -31,7 +33,7 @@ def training_options(parser: argparse.ArgumentParser, rates: Rates) -> None:
         "--device-batch",
         type=int,
         metavar="IMAGES",
-        help=f"in one forward pass, and in BatchNorm's statistics; default: {PAPER_DEVICE_BATCH_IMAGES}",
+        help=f"in one forward pass, and in BatchNorm's statistics; default: {device_batch_images}",
     )
     group.add_argument(
         "--val-batch",

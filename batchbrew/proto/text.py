@@ -1,5 +1,6 @@
 """Prototxt files: reading and writing, with errors that name the file, the line and the column."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,7 +12,7 @@ from batchbrew.proto.files import is_text, known_format, read_file
 from batchbrew.proto.parser import parse_prototxt
 from batchbrew.proto.printer import format_prototxt
 
-__all__ = ["format_prototxt", "parse_prototxt", "read_prototxt", "write_prototxt"]
+__all__ = ["commented", "format_prototxt", "parse_prototxt", "read_prototxt", "write_prototxt"]
 
 M = TypeVar("M", bound=Message)
 
@@ -29,6 +30,12 @@ def read_prototxt(path: Path | str, message_class: type[M]) -> M:
     return parse_prototxt(content.decode("utf-8", "surrogateescape"), message_class, str(path))
 
 
+def commented(message: Message, header: Sequence[str]) -> str:
+    """`message` as prototxt, below `header` as comment lines."""
+    comments = "".join(f"# {line}".rstrip() + "\n" for line in header)
+    return f"{comments}\n{format_prototxt(message)}" if comments else format_prototxt(message)
+
+
 def write_prototxt(path: Path | str, message: Message, header: str = "") -> None:
     """Write `message` to the file `path` in one step, below `header` as comment lines.
 
@@ -37,7 +44,4 @@ def write_prototxt(path: Path | str, message: Message, header: str = "") -> None
     if not message.IsInitialized():
         missing = ", ".join(message.FindInitializationErrors())
         raise InputError(f"{path} is not written: {missing} must be given")
-    comments = "".join(f"# {line}".rstrip() + "\n" for line in header.splitlines())
-    write_file(
-        Path(path), f"{comments}\n{format_prototxt(message)}" if comments else format_prototxt(message)
-    )
+    write_file(Path(path), commented(message, header.splitlines()))

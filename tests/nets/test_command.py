@@ -20,7 +20,7 @@ def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 def generate(*options: str) -> int:
     """ResNet-10 from sources still to come, unless `options` say otherwise: a later option counts."""
     sources = ["--train", "train_lmdb", "--val", "val.txt", "--out", "models/r10"]
-    return main(["--depth", "10", *sources, *options], prog="generate_resnet.py")
+    return main("resnet", ["--depth", "10", *sources, *options], prog="generate_resnet.py")
 
 
 def solver() -> pb.SolverParameter:
@@ -178,5 +178,5 @@ def test_an_existing_file_in_the_way_is_told(capsys: Capture) -> None:
 
 
 def test_help_has_an_example(capsys: Capture) -> None:
-    assert main(["--help"], prog="batchbrew generate resnet") == 0
+    assert main("resnet", ["--help"], prog="batchbrew generate resnet") == 0
     assert "  batchbrew generate resnet --depth 50 --classes 1000 --train" in capsys.readouterr().out

@@ -2,7 +2,7 @@
 
 import pytest
 
-from batchbrew.nets.blocks import use_global_statistics
+from batchbrew.nets.changes import use_global_statistics
 from batchbrew.nets.inputs import DataSource
 from batchbrew.nets.phases import deploy_net, train_val_net
 from batchbrew.nets.resnet import resnet

@@ -18,6 +18,7 @@ def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 def generate(*options: str) -> int:
     return main(
+        "resnet",
         ["--depth", "10", "--train", "train_lmdb", "--val", "val_lmdb", "--out", "r10", *options],
         prog="generate_resnet.py",
     )
