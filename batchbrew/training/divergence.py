@@ -75,6 +75,7 @@ def loss_is_a_mean(solver: caffe_pb2.SolverParameter) -> bool:
     losses = [layer.loss_param for layer in (*net.layer, *net.layers) if layer.HasField("loss_param")]
     sums = (caffe_pb2.LossParameter.NONE, caffe_pb2.LossParameter.BATCH_SIZE)
     return not any(
-        loss.normalization in sums or (not loss.HasField("normalization") and not loss.normalize)
+        loss.normalization in sums
+        or (loss.HasField("normalize") and not loss.normalize and not loss.HasField("normalization"))
         for loss in losses
     )

@@ -1,10 +1,12 @@
 """Which losses are a divergence, and which are a training that is only having a hard time."""
 
 import math
+from pathlib import Path
 
 import pytest
 
-from batchbrew.training.divergence import LOSS_CEILING, WINDOW_ITERS, DivergenceDetector
+from batchbrew.proto import caffe_pb2
+from batchbrew.training.divergence import LOSS_CEILING, WINDOW_ITERS, DivergenceDetector, loss_is_a_mean
 
 
 def first_divergence(detector: DivergenceDetector, losses: list[float]) -> int | None:
@@ -53,3 +55,26 @@ def test_a_training_that_never_learned_is_not_back_at_guessing() -> None:
 def test_a_hopelessly_large_loss_is_a_divergence_even_without_a_learned_state() -> None:
     losses = [6.9] + [40.0] * WINDOW_ITERS
     assert first_divergence(DivergenceDetector(1000), losses) == WINDOW_ITERS - 1
+
+
+@pytest.mark.parametrize(
+    ("loss_param", "expected"),
+    [
+        ("", True),
+        ("loss_param { ignore_label: 255 }", True),
+        ("loss_param { normalization: FULL }", True),
+        ("loss_param { normalization: NONE }", False),
+        ("loss_param { normalize: false }", False),
+        ("loss_param { normalize: false normalization: VALID }", True),  # the newer field holds
+    ],
+)
+def test_a_loss_that_is_a_sum_has_no_ceiling(tmp_path: Path, loss_param: str, expected: bool) -> None:
+    for layer in ('layer { name: "l" type: "SoftmaxWithLoss"', 'layers { name: "l" type: SOFTMAX_LOSS'):
+        (tmp_path / "net.prototxt").write_text(f"{layer} {loss_param} }}")
+        assert loss_is_a_mean(caffe_pb2.SolverParameter(net=str(tmp_path / "net.prototxt"))) is expected
+
+
+def test_a_sum_diverges_when_it_is_no_number() -> None:
+    detector = DivergenceDetector(classes=3, loss_weight=0)
+    assert all(detector.observe(1e5) is None for _ in range(100))
+    assert detector.observe(float("nan")) == "loss = nan"

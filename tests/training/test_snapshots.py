@@ -141,3 +141,26 @@ state = caffe_pb2.SolverState.FromString(open(sys.argv[1], "rb").read())
 print(json.dumps([state.learned_net, state.iter, list(state.history[0].data)]))
 """
     assert run_caffe(code, state) == [str(tmp_path / ("long" * 60 + ".caffemodel")), 10, [0.5, 0.25]]
+
+
+def test_files_that_were_cut_between_two_fields_are_never_published(ledger: SnapshotLedger) -> None:
+    model, state = write_pair(ledger.new, 10)
+    with pytest.raises(BadSnapshot, match="cut short: it holds 2 of 3 numbers"):
+        ledger.publish(10, model, state, loss=0.5, seed=1, batches_read=None, parameters=3)
+    shorter = caffe_pb2.SolverState.FromString(state.read_bytes())
+    shorter.ClearField("current_step")  # which Caffe writes last
+    state.write_bytes(shorter.SerializeToString())
+    with pytest.raises(BadSnapshot, match="cut short: it holds no current_step"):
+        ledger.publish(10, model, state, loss=0.5, seed=1, batches_read=None, parameters=2)
+    assert ledger.good() == []
+
+
+def test_divergences_are_remembered_until_their_snapshot_is_taken_anew(ledger: SnapshotLedger) -> None:
+    publish(ledger, 20)
+    ledger.note_divergence(20, 25)
+    ledger.note_divergence(20, 40)
+    again = SnapshotLedger(ledger.folder)
+    assert [again.diverged_after(iteration) for iteration in (0, 20, 40, 41)] == [True, True, True, False]
+    assert (again.divergences_from(20), again.divergences_from(0)) == (2, 0)
+    publish(again, 20, value=3.0)
+    assert again.divergences_from(20) == 0
