@@ -118,6 +118,7 @@ class EngineProcess:
             try:
                 message = self._messages.get(timeout=timeout_seconds)
             except queue.Empty:
+                self._end_what_it_left()
                 yield None
                 continue
             if message is None:
@@ -125,6 +126,13 @@ class EngineProcess:
             else:
                 yield message
         self._process.wait()
+
+    def _end_what_it_left(self) -> None:
+        """End the processes that an ended worker started and left (a Python layer does that): they hold its streams."""
+        with contextlib.suppress(ChildProcessError, ProcessLookupError):
+            ended = os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            if ended is not None:  # and still waited for, so that no other group can have its id
+                os.killpg(self._process.pid, signal.SIGKILL)
 
     def ask_to_stop(self) -> None:
         """Ask a training worker to take a snapshot after the current iteration and end."""
@@ -153,7 +161,10 @@ class EngineProcess:
         return f"the Caffe process failed with status {status}; its last words: {last_words}"
 
     def _last_words(self) -> str:
-        return next((line.strip() for line in reversed(self._tail) if line.strip()), "none")
+        # What a Python layer dies of in its set-up stands above the traceback that ends in Boost's line.
+        words = [line for line in self._tail if "returned NULL without setting an error" not in line]
+        said = [line for line in words if line.strip() and not line.startswith((" ", "Traceback"))]
+        return said[-1].strip() if said else "none"
 
     def _read_events(self, stream: IO[bytes]) -> None:
         with self._ends_with(stream):
@@ -170,7 +181,7 @@ class EngineProcess:
                 text = raw.decode("utf-8", "replace").rstrip("\n")
                 if self._fatal is None and re.match(r"F\d{4}", text):
                     self._fatal = text.split("] ", 1)[-1]
-                self._tail = [*self._tail[-9:], text]
+                self._tail = [*self._tail[-19:], text]
                 self._messages.put(LogLine(text))
 
     @contextlib.contextmanager

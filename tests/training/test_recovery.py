@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from batchbrew.errors import InputError
+from batchbrew.errors import EngineError, InputError
 from batchbrew.training import commands
 from batchbrew.training.display import Display
-from batchbrew.training.engines import find_caffe_python
+from batchbrew.training.engine_process import EngineProcess
+from batchbrew.training.engines import CaffePython, find_caffe_python
 from batchbrew.training.log import read_log
 from batchbrew.training.run_folder import RunFolder, RunSettings, create_run, look_at_run, open_run
 from batchbrew.training.snapshots import SnapshotLedger
@@ -151,7 +152,15 @@ def test_python_layers_are_found_beside_the_user(tiny_model: Make) -> None:
             'bottom: "score" bottom: "label" top: "loss"', 'bottom: "same" bottom: "label" top: "loss"'
         )
     )
-    with begin(model) as folder:
+    with begin(model, "run") as folder:
+        follow(folder)
+    Path("log.py").unlink()
+    with (
+        begin(model, "without") as folder,
+        pytest.raises(
+            EngineError, match="No module named 'log'; the run reads its own copies of .* in without; "
+        ),
+    ):
         follow(folder)
 
 
@@ -196,6 +205,15 @@ def test_snapshots_of_a_run_that_is_gone_are_not_taken_over(tiny_model: Make) ->
     Path("run/run.json").unlink()
     with pytest.raises(InputError, match=r"holds the snapshots of another run, whose run\.json is gone"):
         begin(model)
+
+
+def test_processes_that_a_killed_worker_leaves_do_not_hold_up_its_end(tmp_path: Path) -> None:
+    script = tmp_path / "python"
+    script.write_text("#!/bin/sh\nsleep 300 &\nkill -9 $$\n")
+    script.chmod(0o755)
+    process = EngineProcess(CaffePython(script, "test"), {})
+    assert all(message is None for message in process.messages(timeout_seconds=0.05))
+    assert "was killed (signal 9)" in str(process.failure())
 
 
 def test_a_terminal_that_knows_no_arrows(tmp_path: Path) -> None:
