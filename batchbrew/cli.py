@@ -54,7 +54,17 @@ def generate(context: typer.Context) -> None:
 
 @app.command()
 def train(
-    solver: Annotated[Path | None, typer.Argument(help="solver.prototxt, as a generator writes it.")] = None,
+    solver: Annotated[
+        Path | None, typer.Argument(help="solver.prototxt, as a generator writes it, or a recipe, .yaml.")
+    ] = None,
+    train: Annotated[str | None, typer.Option(help="A recipe's images: LMDB or list.")] = None,
+    val: Annotated[str | None, typer.Option(help="A recipe's images to validate with.")] = None,
+    image_root: Annotated[str | None, typer.Option(help="Where the paths of lists begin.")] = None,
+    val_image_root: Annotated[str | None, typer.Option(help="The same for --val alone.")] = None,
+    classes: Annotated[int | None, typer.Option(help="Instead of the recipe's.")] = None,
+    epochs: Annotated[float | None, typer.Option(help="Instead of the recipe's.")] = None,
+    iterations: Annotated[int | None, typer.Option(help="Instead of the recipe's epochs.")] = None,
+    device_batch: Annotated[int | None, typer.Option(help="Instead of the recipe's.")] = None,
     run: Annotated[Path | None, typer.Option(help="Run folder (default: logs/NAME-TIME).")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --run.")] = False,
     weights: Annotated[
@@ -70,6 +80,7 @@ def train(
     """Train a network; restart by itself from the last good snapshot when training diverges.
 
     Example: `batchbrew train models/resnet10/solver.prototxt --run logs/resnet10`,
+    or `batchbrew train solvers/resnet10.yaml --train data/train_lmdb --val data/val_lmdb --run logs/resnet10`,
     and after any interruption: `batchbrew train --resume --run logs/resnet10`
     """
     from rich.console import Console
@@ -79,6 +90,10 @@ def train(
     commands.train(
         solver, run=run, resume=resume, weights=weights or [], gpu=gpu, cpu=cpu, seed=seed,
         max_restarts=max_restarts, engine=engine, caffe_python=caffe_python, console=Console(),
+        for_recipe={
+            "--train": train, "--val": val, "--image-root": image_root, "--val-image-root": val_image_root,
+            "--classes": classes, "--epochs": epochs, "--iterations": iterations, "--device-batch": device_batch,
+        },
     )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 import json
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from batchbrew.training.display import Display
 from batchbrew.training.engines import CaffePython, find_caffe_python
 from batchbrew.training.evaluation import TestResult, evaluate
 from batchbrew.training.plot import plot_convergence
+from batchbrew.training.recipe_model import solver_file
 from batchbrew.training.run_folder import RunFolder, RunSettings, create_run, look_at_run, new_seed, open_run
 from batchbrew.training.supervisor import MAX_SEED, Supervisor
 
@@ -37,14 +39,19 @@ def train(
     engine: str,
     caffe_python: Path | None,
     console: Console,
+    for_recipe: Mapping[str, object] | None = None,
 ) -> None:
-    """Begin or resume a run and follow it to its end."""
+    """Begin or resume a run and follow it to its end.
+
+    `solver` is a solver.prototxt or a recipe; `for_recipe` are the options beside a recipe, as solver_file takes them.
+    """
     _check_engine(engine)
     caffe = find_caffe_python(caffe_python)
+    given = {option: value for option, value in (for_recipe or {}).items() if value is not None}
     if resume:
-        folder = _resume(solver, run, weights, gpu, cpu, seed, caffe)
+        folder = _resume(solver, run, weights, gpu, cpu, seed, given, caffe)
     else:
-        folder = _begin(solver, run, weights, gpu, cpu, seed, caffe)
+        folder = _begin(solver, run, weights, gpu, cpu, seed, given, caffe, console)
     with folder:
         console.print(f"Run folder: {folder.root}", soft_wrap=True)
         with Display(console) as display:
@@ -66,12 +73,13 @@ def _resume(
     gpu: str | None,
     cpu: bool,
     seed: int | None,
+    for_recipe: Mapping[str, object],
     caffe: CaffePython,
 ) -> RunFolder:
     """Open a run to go on with; the device is all that may be another one."""
     if run is None:
         raise InputError("--resume needs --run DIR: the folder of the run to go on with")
-    given = {"SOLVER": solver, "--weights": weights or None, "--seed": seed}
+    given = {"SOLVER": solver, "--weights": weights or None, "--seed": seed, **for_recipe}
     if names := [name for name, value in given.items() if value is not None]:
         raise InputError(
             f"--resume goes on with what {run} was begun with: leave out {' and '.join(names)} "
@@ -92,19 +100,34 @@ def _begin(
     gpu: str | None,
     cpu: bool,
     seed: int | None,
+    for_recipe: Mapping[str, object],
     caffe: CaffePython,
+    console: Console,
 ) -> RunFolder:
     if solver is None:
-        raise InputError("no solver is named: batchbrew train SOLVER.prototxt (or --resume --run DIR)")
-    if solver.suffix in (".yaml", ".yml"):
         raise InputError(
-            f"{solver}: recipes are not supported yet: give the solver.prototxt that a generator writes"
+            "no solver is named: batchbrew train SOLVER.prototxt or RECIPE.yaml (or --resume --run DIR)"
         )
     for path in weights:
         if not path.is_file():
             raise InputError(f"{path} is not there: --weights takes a .caffemodel")
     if seed is not None and not 0 <= seed < MAX_SEED:
         raise InputError(f"--seed {seed}: choose one from 0 to {MAX_SEED - 1}")
+    with solver_file(solver, for_recipe) as (file, notes):
+        folder = _create(file, run, weights, gpu, cpu, seed, caffe)
+    console.print("\n".join(notes), markup=False, highlight=False, soft_wrap=True, end="\n" if notes else "")
+    return folder
+
+
+def _create(
+    solver: Path,
+    run: Path | None,
+    weights: list[Path],
+    gpu: str | None,
+    cpu: bool,
+    seed: int | None,
+    caffe: CaffePython,
+) -> RunFolder:
     parameters = read_prototxt(solver, caffe_pb2.SolverParameter)
     if seed is None:
         seed = parameters.random_seed if parameters.random_seed >= 0 else new_seed()

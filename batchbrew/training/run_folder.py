@@ -6,6 +6,7 @@ import os
 import secrets
 import time
 from dataclasses import asdict, dataclass, replace
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -16,6 +17,8 @@ from batchbrew.proto.text import format_prototxt, read_prototxt, write_prototxt
 from batchbrew.training.snapshots import SnapshotLedger
 
 DEFAULT_SNAPSHOTS_PER_RUN = 20
+BESIDE_SOLVER = ("deploy.prototxt", "recipe.yaml")  # copied into the run's folder if they are there
+BY_HAND = "# Run it by hand:"
 LOCK_PATIENCE_SECONDS = 5.0
 
 
@@ -147,18 +150,27 @@ def create_run(root: Path, solver_file: Path, settings: RunSettings) -> RunFolde
     solver.solver_mode = solver.CPU if settings.gpu is None else solver.GPU
     if settings.gpu is not None:
         solver.device_id = settings.gpu
-    deploy = solver_file.parent / "deploy.prototxt"
-    if deploy.is_file():
-        copies["deploy.prototxt"] = deploy.read_bytes()
+    for name in BESIDE_SOLVER:
+        if (solver_file.parent / name).is_file():
+            copies[name] = (solver_file.parent / name).read_bytes()
     root.mkdir(parents=True, exist_ok=True)
     lock = _lock(root)
     _refuse_another_run(root)  # begun by somebody else since we looked
     for name, content in copies.items():
         write_file(root / name, content)
-    header = f"Run it by hand: cd {settings.working_directory} && caffe train --solver {root.resolve()}/solver.prototxt"
-    write_file(root / "solver.prototxt", f"# {header}\n{format_prototxt(solver)}")
+    header = f"{BY_HAND} cd {settings.working_directory} && caffe train --solver {root.resolve()}/solver.prototxt\n"
+    write_file(
+        root / "solver.prototxt",
+        header.encode() + _leading_comments(solver_file) + b"\n" + format_prototxt(solver).encode(),
+    )
     _write_settings(root, settings)  # last: it makes the run
     return RunFolder(root, settings, lock)
+
+
+def _leading_comments(solver_file: Path) -> bytes:
+    """Where the solver comes from and how its numbers were worked out, in whatever encoding."""
+    lines = takewhile(lambda line: line.startswith(b"#"), solver_file.read_bytes().splitlines(keepends=True))
+    return b"".join(line for line in lines if not line.startswith(BY_HAND.encode()))
 
 
 def _refuse_another_run(root: Path) -> None:

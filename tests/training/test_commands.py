@@ -111,7 +111,7 @@ def conv_weights(model: Path) -> list[float]:
         ({"solver": None}, r"no solver is named: batchbrew train SOLVER\.prototxt"),
         ({"solver": None, "resume": True, "run": None}, "--resume needs --run DIR"),
         ({"solver": None, "resume": True, "run": Path("nowhere")}, "nowhere holds no run"),
-        ({"solver": Path("resnet.yaml")}, r"resnet\.yaml: recipes are not supported yet"),
+        ({"solver": Path("resnet.yaml")}, r"resnet\.yaml is a recipe: add --train SOURCE"),
         ({"solver": Path("nowhere.prototxt")}, r"nowhere\.prototxt is not there"),
         ({"cpu": True, "gpu": "0"}, "--cpu and --gpu contradict each other"),
         ({"gpu": "0,1"}, "--gpu 0,1: one GPU at a time is supported"),

@@ -1,0 +1,53 @@
+"""The solver that `batchbrew train` trains with: the one that is named, or what a recipe generates."""
+
+import shlex
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from batchbrew.atomic import write_file
+from batchbrew.errors import InputError
+from batchbrew.nets.model_folder import SOLVER, write_model
+from batchbrew.nets.recipes import build_recipe
+from batchbrew.solver.recipe import read_recipe
+
+RECIPE = "recipe.yaml"
+ENDINGS = (".yaml", ".yml")
+
+
+@contextmanager
+def solver_file(source: Path, options: Mapping[str, object]) -> Iterator[tuple[Path, list[str]]]:
+    """`source`, or, if that is a recipe, the solver of a model folder that is gone in the end; and what to tell.
+
+    `options` are those that were given beside a recipe, `--train` and so on. Raises InputError for one that does not
+    go with `source` or with another one, and for what is wrong in a recipe.
+    """
+    if source.suffix not in ENDINGS:
+        if options:
+            raise InputError(
+                f"{', '.join(options)}: only for a recipe (.yaml); {source} says itself what and how to train"
+            )
+        yield source, []
+        return
+    if {"--epochs", "--iterations"} <= options.keys():
+        raise InputError("--epochs and --iterations say the same in two ways: give one of them")
+    for option, what in (("--train", "train"), ("--val", "validate")):
+        if option not in options:
+            raise InputError(
+                f"{source} is a recipe: add {option} SOURCE, an LMDB or image list to {what} with"
+            )
+    with tempfile.TemporaryDirectory(prefix="batchbrew-recipe-") as folder:
+        notes = _write_model(source, options, Path(folder))
+        yield Path(folder) / SOLVER, notes
+
+
+def _write_model(source: Path, options: Mapping[str, object], folder: Path) -> list[str]:
+    recipe = read_recipe(source)
+    warnings: list[str] = []
+    model = build_recipe(recipe, {**options, "--out": str(folder)}, warnings.append)
+    model.solver.ClearField("solver_mode")  # a recipe does not know on what it will be trained
+    typed = [f"{option}={value}" for option, value in options.items()]
+    write_model(folder, model, shlex.join(["batchbrew", "train", str(source), *typed]))
+    write_file(folder / RECIPE, recipe.text)
+    return [*model.explanation, *model.notes, *(f"warning: {text}" for text in [*warnings, *model.warnings])]
