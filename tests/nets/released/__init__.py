@@ -1,0 +1,1 @@
+"""What released networks consist of, as tables of ours: a layer a line (`lines` says how)."""
