@@ -26,7 +26,10 @@ setup(
         "rich>=13",
         "matplotlib>=3.6",
     ],
-    extras_require={"dev": ["pytest>=8", "hypothesis>=6", "ruff", "mypy", "build", "setuptools>=70.1"]},
+    extras_require={
+        "dev": ["pytest>=8", "hypothesis>=6", "ruff", "mypy", "build", "setuptools>=70.1"],
+        "view": ["netron"],
+    },
     entry_points={"console_scripts": ["batchbrew=batchbrew.__main__:main"]},
     classifiers=[
         "Programming Language :: Python :: 3",

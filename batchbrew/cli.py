@@ -97,6 +97,43 @@ def train(
     )  # fmt: skip
 
 
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def finetune(
+    context: typer.Context,
+    weights: Annotated[Path, typer.Option(help="The .caffemodel to begin with.")],
+    net: Annotated[
+        str, typer.Option(help="Its network: alexnet, vgg16, resnet50, resnet50-he, vgg16-original ...")
+    ],
+    classes: Annotated[int, typer.Option(help="Classes of the new images.")],
+    global_stats: Annotated[
+        bool, typer.Option(help="Keep the BatchNorm statistics of the weights, or collect new ones.")
+    ] = True,
+    run: Annotated[Path | None, typer.Option(help="Run folder (default: logs/NAME-TIME).")] = None,
+    gpu: Annotated[str | None, typer.Option(help="GPU to train on, 0 for the first.")] = None,
+    cpu: Annotated[bool, typer.Option("--cpu", help="Train on the CPU.")] = False,
+    seed: Annotated[int | None, typer.Option(help="Seed (default: 0).")] = None,
+    max_restarts: Annotated[int, typer.Option(min=0, help="Restarts after a divergence.")] = 5,
+    engine: EngineOption = "bvlc",
+    caffe_python: CaffePythonOption = None,
+) -> None:
+    """Fine-tune a network: a new classifier at ten times the rate, a short linear decay, then a test.
+
+    All options of `batchbrew generate FAMILY` go too: `--train` and `--val` are needed; `--epochs` is 10,
+    `--base-lr` 0.001, `--batch` 32 and `--device-batch` 16 if they are not given.
+
+    Example: `batchbrew finetune --weights resnet50_cvgj.caffemodel --net resnet50 --classes 200
+    --train data/train_lmdb --val data/val_lmdb --run logs/birds`
+    """
+    from rich.console import Console
+
+    from batchbrew.training import commands
+
+    commands.finetune(
+        net, weights, classes, global_stats=global_stats, generator_options=context.args, run=run, gpu=gpu,
+        cpu=cpu, seed=seed, max_restarts=max_restarts, engine=engine, caffe_python=caffe_python, console=Console(),
+    )  # fmt: skip
+
+
 @app.command()
 def test(
     net: Annotated[Path | None, typer.Argument(help="train_val.prototxt, with test data in it.")] = None,
@@ -141,6 +178,43 @@ def plot(
     from batchbrew.training.plot import plot as draw
 
     draw(logs, out, output=output, title=title, labels=label, top5=top5, loss=loss)
+
+
+@app.command()
+def summary(
+    net: Annotated[Path, typer.Argument(help="Prototxt of a network, or of a solver.")],
+    phase: Annotated[str, typer.Option(help="TRAIN or TEST: which of its layers are there.")] = "TRAIN",
+    batch: Annotated[int | None, typer.Option(help="Images at a time, instead of the net's own.")] = None,
+    size: Annotated[str | None, typer.Option(help="H,W of the images, instead of the net's own.")] = None,
+    shape: Annotated[
+        list[str] | None, typer.Option(help="BLOB=N,C,H,W, for what the prototxt does not tell.")
+    ] = None,
+    form: Annotated[str, typer.Option("--format", help="text, markdown or json.")] = "text",
+) -> None:
+    """List a network's layers: output shapes, parameters, multiply-adds and memory for each image, and the totals.
+
+    Example: `batchbrew summary models/resnet50/deploy.prototxt --size 320,320`
+    """
+    from rich.console import Console
+
+    from batchbrew.summary import summary as summarise
+
+    summarise(net, phase=phase, batch=batch, size=size, shapes=shape or [], form=form, console=Console())
+
+
+@app.command()
+def view(
+    net: Annotated[Path, typer.Argument(help="Prototxt of a network, or of a solver.")],
+    port: Annotated[int | None, typer.Option(help="Port to serve at (default: 8080).")] = None,
+    browser: Annotated[bool, typer.Option(help="Open the browser, or only serve.")] = True,
+) -> None:
+    """Show a network as a graph in the browser, with netron (`pip install netron`).
+
+    Example: `batchbrew view models/resnet50/deploy.prototxt`
+    """
+    from batchbrew.view import view as show
+
+    show(net, port=port, browser=browser)
 
 
 @app.command()

@@ -90,8 +90,8 @@ def batch_norm(at: Site) -> Answer:
 def prelu(at: Site) -> Answer:
     """A ReLU with a learned slope, one for each channel or one for all."""
     shape = at.bottoms[0]
-    if len(shape) < 2:
-        raise Refusal(f"takes a blob with an axis of channels (N×C...), not {by(shape)}")
+    if not 2 <= len(shape) <= 4:
+        raise Refusal(f"takes a blob of two to four axes (N×C...), not {by(shape)}")
     return Answer([shape], [() if at.layer.prelu_param.channel_shared else (shape[1],)])
 
 

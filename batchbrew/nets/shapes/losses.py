@@ -45,10 +45,12 @@ def _single_labels(at: Site) -> None:
 
 @layer_rule("SoftmaxWithLoss", bottoms=TWO, tops=ONE_OR_TWO, automatic_tops=True, loss=True)
 def softmax_with_loss(at: Site) -> Answer:
-    """A second top has the probabilities."""
+    """Has a second top on paper, for the probabilities; Caffe 1.0 builds no such layer, whatever its loss_weight."""
+    if at.tops == 2:
+        raise Refusal("cannot be built with two tops: take the probabilities from a Softmax layer")
     _same_batch(at)
     _label_each(at, canonical_axis(at.bottoms[0], at.layer.softmax_param.axis))
-    return Answer([NUMBER, at.bottoms[0]][: at.tops])
+    return Answer([NUMBER])
 
 
 @layer_rule("InfogainLoss", bottoms=TWO_OR_THREE, tops=ONE_OR_TWO, automatic_tops=True, loss=True)

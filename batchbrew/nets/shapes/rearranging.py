@@ -88,7 +88,7 @@ def slice_(at: Site) -> Answer:
     if points:
         if len(points) != at.tops - 1:
             raise Refusal(f"has {len(points)} slice_point for {at.tops} tops: one fewer than tops is needed")
-        if any(low >= high for low, high in zip([0, *points], [*points, length], strict=True)):
+        if sorted({0, *points}) != [0, *points] or points[-1] > length:
             raise Refusal(
                 f"slice_point {points} must rise, between 0 and {length}, the length of axis {axis}"
             )
