@@ -158,7 +158,7 @@ def test_python_layers_are_found_beside_the_user(tiny_model: Make) -> None:
     with (
         begin(model, "without") as folder,
         pytest.raises(
-            EngineError, match="No module named 'log'; the run reads its own copies of .* in without; "
+            EngineError, match=r"No module named 'log'; the run reads its own copies of .* in without; "
         ),
     ):
         follow(folder)
