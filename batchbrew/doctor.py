@@ -16,7 +16,7 @@ from batchbrew.training.engine_process import EngineProcess, Event
 from batchbrew.training.engines import CaffePython, find_caffe_python
 
 State = Literal["ok", "missing", "broken"]
-REQUIRED = ("protobuf", "numpy", "lmdb", "opencv-python-headless", "typer", "rich", "matplotlib")
+REQUIRED = ("protobuf", "pyyaml", "numpy", "lmdb", "opencv-python-headless", "typer", "rich", "matplotlib")
 # Other distributions that bring the same module.
 ALTERNATIVES = {
     "opencv-python-headless": ("opencv-python", "opencv-contrib-python", "opencv-contrib-python-headless")

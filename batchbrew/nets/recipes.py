@@ -7,6 +7,7 @@ The keys of a recipe are the options of its family's generator with underscores:
 import argparse
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from batchbrew.errors import InputError
 from batchbrew.nets.command import generator_parser
@@ -33,11 +34,18 @@ def build_recipe(recipe: Recipe, given: Given, warn: Warn) -> Model:
     family = str(recipe.value(FAMILY, Key(str, choices=list(FAMILIES))))
     parser, row = generator_parser(family), FAMILIES[family]
     options = recipe_options(recipe, parser, given)
+
+    def in_keys(message: str) -> str:
+        return _in_keys(message, parser, given)
+
     try:
-        request = read_request(options, row.network(options), row.device_batch_images, warn)
-        return build_model(request)
+        request = read_request(
+            options, row.network(options), row.device_batch_images, lambda text: warn(in_keys(text))
+        )
+        model = build_model(request)
     except InputError as error:
-        raise InputError(f"{recipe.path}: {_in_keys(str(error), parser, given)}") from error
+        raise InputError(f"{recipe.path}: {in_keys(str(error))}") from error
+    return replace(model, warnings=[*map(in_keys, model.warnings)], notes=[*map(in_keys, model.notes)])
 
 
 def recipe_options(recipe: Recipe, parser: argparse.ArgumentParser, given: Given) -> argparse.Namespace:

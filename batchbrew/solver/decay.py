@@ -146,6 +146,11 @@ def explain_decay(solver: pb.SolverParameter, decay: Decay) -> str:
     return f"Learning rate: {_course(solver, in_epochs(*decay.step_epochs))}."
 
 
+def in_iterations(iters: int) -> str:
+    """Behind "every"."""
+    return "iteration" if iters == 1 else f"{iters:,} iterations"
+
+
 def in_epochs(*epochs: float | None) -> str:
     """What a user said in epochs, in brackets, behind the iterations that it came to."""
     numbers = [number for number in epochs if number is not None]
@@ -162,7 +167,7 @@ def _course(solver: pb.SolverParameter, epochs: str) -> str:
         case "fixed":
             return f"{rate} throughout"
         case "step":
-            return f"from {rate}, times {gamma} every {solver.stepsize:,} iterations{epochs}: {end}"
+            return f"from {rate}, times {gamma} every {in_iterations(solver.stepsize)}{epochs}: {end}"
         case "multistep":
             return (
                 f"from {rate}, times {gamma} at {_listed(f'{s:,}' for s in solver.stepvalue)}{epochs}: {end}"

@@ -5,7 +5,15 @@ from dataclasses import dataclass
 
 from batchbrew.errors import InputError
 from batchbrew.proto import caffe_pb2 as pb
-from batchbrew.solver.decay import LINEAR, Decay, epochs_as_iters, explain_decay, in_epochs, set_decay
+from batchbrew.solver.decay import (
+    LINEAR,
+    Decay,
+    epochs_as_iters,
+    explain_decay,
+    in_epochs,
+    in_iterations,
+    set_decay,
+)
 from batchbrew.solver.durations import (
     LARGEST_INT32,
     exact_iterations,
@@ -114,9 +122,9 @@ def _interval(plan: TrainingPlan, name: str, iters: int | None, epochs: float | 
 
 
 def _default_interval(plan: TrainingPlan, max_iter: int) -> int:
-    """Between two tests, and two snapshots: an epoch, but at most 5,000 iterations and 64 times a run."""
+    """Between two tests, and two snapshots: an epoch, but at most 5,000 iterations, and 1 to 64 times a run."""
     epoch_iters = math.ceil(exact_iterations(1, plan.train_images, plan.batch_images))
-    return min(LONGEST_INTERVAL_ITERS, max(epoch_iters, math.ceil(max_iter / MOST_TESTS)))
+    return min(LONGEST_INTERVAL_ITERS, max_iter, max(epoch_iters, math.ceil(max_iter / MOST_TESTS)))
 
 
 def _default_display(max_iter: int) -> int:
@@ -169,7 +177,7 @@ def explain(plan: TrainingPlan, solver: pb.SolverParameter) -> list[str]:
         f"An iteration: iter_size {solver.iter_size} x {plan.device_batch_images} images on the device "
         f"= {plan.batch_images}, for one update.",
         explain_decay(solver, plan.decay),
-        f"A test every {solver.test_interval:,} iterations{in_epochs(plan.test_epochs)}: "
+        f"A test every {in_iterations(solver.test_interval)}{in_epochs(plan.test_epochs)}: "
         f"{solver.test_iter[0]:,} batches of {plan.val_batch_images} for {plan.val_images:,} images, {each}.",
     ]
 

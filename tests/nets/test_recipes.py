@@ -177,6 +177,11 @@ def test_mistakes_are_told_in_the_words_of_the_recipe(text: str, message: str) -
     assert message in complaint(text)
 
 
+def test_warnings_are_in_the_words_of_the_recipe() -> None:
+    warnings = build_text(RECIPE, device_batch=8).warnings
+    assert any(warning.endswith("or, when fine-tuning, network.global_stats") for warning in warnings)
+
+
 def test_options_that_were_given_are_called_options() -> None:
     assert complaint(RECIPE, classes=1).startswith("r.yaml: --classes must be from 2")
     assert complaint(RECIPE, device_batch=-1).startswith("r.yaml: --device-batch must be from 1")

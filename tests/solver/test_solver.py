@@ -51,6 +51,13 @@ def test_a_small_data_set_is_tested_once_an_epoch() -> None:
     assert solver.display == 15  # 20 lines in all
 
 
+def test_a_run_of_less_than_an_epoch_is_tested_in_its_end() -> None:
+    solver = build_solver(replace(PAPER, epochs=None, iterations=70))
+    assert (solver.test_interval, solver.snapshot) == (70, 70)
+    words = explain(PAPER, build_solver(replace(PAPER, epochs=None, iterations=1)))
+    assert words[3].startswith("A test every iteration: ")
+
+
 def test_many_small_epochs_are_tested_64_times() -> None:
     solver = build_solver(replace(PAPER, train_images=320, batch_images=32, epochs=None, iterations=6400))
     assert solver.test_interval == 100
