@@ -218,6 +218,31 @@ def view(
 
 
 @app.command()
+def lint(
+    files: Annotated[list[Path] | None, typer.Argument(help="Nets and solvers, as prototxt.")] = None,
+    output_format: Annotated[str, typer.Option("--format", help="text or json.")] = "text",
+    strict: Annotated[bool, typer.Option("--strict", help="Fail on warnings too.")] = False,
+    ignore: Annotated[list[str] | None, typer.Option(help="A rule not to speak of; may be repeated.")] = None,
+    list_rules: Annotated[
+        bool, typer.Option("--list-rules", help="Say what is looked for, and end.")
+    ] = False,
+) -> None:
+    """Find what is wrong with a net, or with a solver and its nets; exit 1 if Caffe would fail or compute wrongly.
+
+    Example: `batchbrew lint models/resnet50/solver.prototxt`
+    """
+    from rich.console import Console
+
+    from batchbrew.lint import command
+
+    failed = command.lint(
+        files or [], output_format=output_format, strict=strict, ignore=ignore or [], list_rules=list_rules,
+        console=Console(soft_wrap=True, highlight=False),
+    )  # fmt: skip
+    sys.exit(failed)
+
+
+@app.command()
 def doctor(caffe_python: CaffePythonOption = None) -> None:
     """Say which engines, GPUs, libraries there are, and what to do about each that is missing.
 

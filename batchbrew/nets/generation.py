@@ -86,7 +86,7 @@ def build_model(request: ModelRequest) -> Model:
         deploy=deploy,
         solver=solver,
         cost=_cost(request, deploy),
-        explanation=explain(request.plan, solver),
+        explanation=[*explain(request.plan, solver), *_weights_needed(request)],
         notes=_notes(request),
         deploy_notes=_deploy_notes(request),
         warnings=_warnings(request),
@@ -121,6 +121,12 @@ def _check_changes(request: ModelRequest) -> None:
             "--global-stats does nothing with --bn nvcaffe: in training NVIDIA Caffe's BatchNorm always "
             "normalises by the batch; leave one of them away"
         )
+
+
+def _weights_needed(request: ModelRequest) -> list[str]:
+    if not request.changes.global_statistics:
+        return []
+    return ["BatchNorm uses stored statistics: begin with weights that bring them (batchbrew train --weights W)."]
 
 
 def _notes(request: ModelRequest) -> list[str]:

@@ -1,0 +1,1 @@
+"""What users get wrong in networks and solvers, found before Caffe meets it."""

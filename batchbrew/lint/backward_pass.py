@@ -1,0 +1,86 @@
+"""Which layers Caffe runs backward (net.cpp, Net::Init), and who spoils what they read there."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from batchbrew.lint.backward_reads import InPlace, backward_reads, learns
+from batchbrew.lint.blob_flow import BlobFlow, Content, is_in_place
+from batchbrew.lint.views import View, is_loss
+from batchbrew.proto import caffe_pb2 as pb
+
+# How many blobs each type learns.
+LEARNED_BLOBS = {
+    "Bias": 1, "Convolution": 2, "Deconvolution": 2, "Embed": 2, "InnerProduct": 2, "LSTM": 3, "PReLU": 1,
+    "Parameter": 1, "RNN": 5, "Scale": 2,
+}  # fmt: skip
+
+
+class Spoiled(NamedTuple):
+    """Layer `layer` reads `content` in its backward pass; `overwriter` has changed it by then."""
+
+    layer: int
+    content: Content
+    overwriter: int
+
+
+def runs_backward(view: View) -> list[bool]:
+    """For each layer of the view: does a gradient come to it, and something below want one?"""
+    flow = view.flow
+    wanted: list[bool] = []
+    for number, layer in enumerate(view.layers):
+        makers = [content.maker for content in flow.bottoms[number] if content is not None]
+        wanted.append(_learns_anything(layer) or any(wanted[maker] for maker in makers))
+    under_loss = [False] * len(view.layers)
+    for number in reversed(range(len(view.layers))):
+        above = any(under_loss[reader] for reader in flow.readers(number))
+        under_loss[number] = above or is_loss(view.layers[number])
+    return [below and above for below, above in zip(wanted, under_loss, strict=True)]
+
+
+def _learns_anything(layer: pb.LayerParameter) -> bool:
+    return any(learns(layer, blob) for blob in range(LEARNED_BLOBS.get(layer.type, 0)))
+
+
+def spoiled_reads(view: View) -> Iterator[Spoiled]:
+    """What backward passes read that is not there any more, because a layer after them worked in place."""
+    flow = view.flow
+    for number, runs in enumerate(runs_backward(view)):
+        if runs:
+            for content, demand in _contents_read(flow, number):
+                harmful = [
+                    o for o in content.overwriters if not _is_harmless(view.layers[o], demand, content)
+                ]
+                if harmful:
+                    yield Spoiled(number, content, harmful[0])
+
+
+def _contents_read(flow: BlobFlow, number: int) -> Iterator[tuple[Content, InPlace]]:
+    """What layer `number` reads backward, and whether all of it ("keep") or its signs must be as they were."""
+    layer = flow.layers[number]
+    reads = backward_reads(layer)
+    if reads is None:
+        return
+    in_place = is_in_place(layer)
+    for place in reads.bottoms:
+        content = flow.bottoms[number][place] if place < len(layer.bottom) else None
+        if content is not None and not (in_place and place == 0):
+            yield content, "keep"
+    if in_place and reads.in_place in ("keep", "keep_sign"):
+        yield flow.tops[number][0], reads.in_place
+    elif not in_place:
+        for place in reads.tops:
+            if place < len(layer.top):
+                yield flow.tops[number][place], "keep"
+
+
+def _is_harmless(overwriter: pb.LayerParameter, demand: InPlace, content: Content) -> bool:
+    """Does the overwriter keep the signs wherever a gradient comes back through it?
+
+    AlexNet's Dropout after a ReLU, both in place, does. Were the content read by others too, a gradient would
+    come back past the overwriter.
+    """
+    if demand != "keep_sign" or len(content.readers) > 1:
+        return False
+    if overwriter.type == "ReLU":
+        return overwriter.relu_param.negative_slope >= 0
+    return overwriter.type == "Dropout"
