@@ -1,9 +1,9 @@
-"""What `batchbrew train` and `batchbrew test` do, between their options and the supervisor."""
+"""What `batchbrew train`, `finetune` and `test` do, between their options and the supervisor."""
 
 import json
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -13,15 +13,18 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from batchbrew.atomic import write_file
 from batchbrew.doctor import works_on_gpu
 from batchbrew.errors import InputError
+from batchbrew.nets.shapes import ShapeError
 from batchbrew.proto import caffe_pb2
 from batchbrew.proto.text import read_prototxt
 from batchbrew.training.display import Display
 from batchbrew.training.engines import CaffePython, find_caffe_python
 from batchbrew.training.evaluation import TestResult, evaluate
+from batchbrew.training.finetuning import finetuning_solver
 from batchbrew.training.plot import plot_convergence
 from batchbrew.training.recipe_model import solver_file
 from batchbrew.training.run_folder import RunFolder, RunSettings, create_run, look_at_run, new_seed, open_run
 from batchbrew.training.supervisor import MAX_SEED, Supervisor
+from batchbrew.training.weights import match_weights
 
 MAX_DEVICE = 2**31 - 1  # Caffe's device_id is an int32
 
@@ -52,6 +55,45 @@ def train(
         folder = _resume(solver, run, weights, gpu, cpu, seed, given, caffe)
     else:
         folder = _begin(solver, run, weights, gpu, cpu, seed, given, caffe, console)
+    _follow(folder, caffe, max_restarts, console)
+
+
+def finetune(
+    net: str,
+    weights: Path,
+    classes: int,
+    *,
+    global_stats: bool,
+    generator_options: Sequence[str],
+    run: Path | None,
+    gpu: str | None,
+    cpu: bool,
+    seed: int | None,
+    max_restarts: int,
+    engine: str,
+    caffe_python: Path | None,
+    console: Console,
+) -> None:
+    """Generate a net with a new classifier, train it from `weights`, and test it; see finetuning_solver."""
+    _check_engine(engine)
+    caffe = find_caffe_python(caffe_python)
+    _check_beginning([weights], seed)
+    with finetuning_solver(net, weights, classes, global_stats=global_stats, options=generator_options) as (
+        file,
+        notes,
+    ):
+        folder = _create(file, run, [weights], gpu, cpu, seed, caffe)
+    _say(notes, console)
+    _follow(folder, caffe, max_restarts, console)
+    device = folder.settings.gpu
+    test(
+        None, run=folder.root, weights=None, val=None, images=None, gpu=device, engine=engine,
+        caffe_python=caffe_python, as_json=False, console=console,
+    )  # fmt: skip
+
+
+def _follow(folder: RunFolder, caffe: CaffePython, max_restarts: int, console: Console) -> None:
+    """Train to the end, and draw the curve."""
     with folder:
         console.print(f"Run folder: {folder.root}", soft_wrap=True)
         with Display(console) as display:
@@ -108,15 +150,36 @@ def _begin(
         raise InputError(
             "no solver is named: batchbrew train SOLVER.prototxt or RECIPE.yaml (or --resume --run DIR)"
         )
+    _check_beginning(weights, seed)
+    with solver_file(solver, for_recipe) as (file, notes):
+        notes += _matches(file, weights)
+        folder = _create(file, run, weights, gpu, cpu, seed, caffe)
+    _say(notes, console)
+    return folder
+
+
+def _check_beginning(weights: Sequence[Path], seed: int | None) -> None:
     for path in weights:
         if not path.is_file():
             raise InputError(f"{path} is not there: --weights takes a .caffemodel")
     if seed is not None and not 0 <= seed < MAX_SEED:
         raise InputError(f"--seed {seed}: choose one from 0 to {MAX_SEED - 1}")
-    with solver_file(solver, for_recipe) as (file, notes):
-        folder = _create(file, run, weights, gpu, cpu, seed, caffe)
+
+
+def _matches(solver: Path, weights: Sequence[Path]) -> list[str]:
+    """What each of the weights fills in the solver's training net; see match_weights."""
+    if not weights:
+        return []
+    parameters = read_prototxt(solver, caffe_pb2.SolverParameter)
+    net = read_prototxt(Path(parameters.net or parameters.train_net), caffe_pb2.NetParameter)
+    try:
+        return [f"{path}: {match_weights(net, path)}" for path in weights]
+    except ShapeError as error:  # a Python layer, say; Caffe itself compares them then
+        return [f"warning: whether the weights fit is not known beforehand: {error}"]
+
+
+def _say(notes: Sequence[str], console: Console) -> None:
     console.print("\n".join(notes), markup=False, highlight=False, soft_wrap=True, end="\n" if notes else "")
-    return folder
 
 
 def _create(

@@ -16,7 +16,9 @@ from batchbrew.proto.text import read_prototxt
 # SoftmaxWithLoss clips probabilities at FLT_MIN, so no image's loss is above this (softmax_loss_layer.cpp).
 LOSS_CEILING = -math.log(1.17549435e-38)
 WINDOW_ITERS = 50
-# An untrained net with batch normalisation starts at ln(classes), and a high rate can double that for a while.
+BEGINNING_ITERS = 5
+# An untrained net with batch normalisation starts at ln(classes), and a high rate can double that for a while. One
+# without may start far above, and comes down.
 HOPELESS_FACTOR = 5.0
 LEARNED_FACTOR = 0.6
 
@@ -34,6 +36,7 @@ class DivergenceDetector:
     loss_weight: float = 1.0
     _recent: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW_ITERS))
     _best_median: float = math.inf
+    _beginning: float = math.inf  # the loss that this attempt began with
 
     def observe(self, loss: float) -> str | None:
         """Take the loss of the next iteration; return why this is a divergence, or None."""
@@ -42,6 +45,8 @@ class DivergenceDetector:
         if self.loss_weight > 0 and loss >= 0.999 * LOSS_CEILING * self.loss_weight:
             return f"loss = {loss:.4f}, the largest that SoftmaxWithLoss can give"
         self._recent.append(loss)
+        if len(self._recent) == BEGINNING_ITERS and math.isinf(self._beginning):
+            self._beginning = statistics.median(self._recent)
         if (
             self.loss_weight <= 0
             or self.classes is None
@@ -54,7 +59,7 @@ class DivergenceDetector:
     def _judge_median(self, median: float) -> str | None:
         assert self.classes is not None
         guessing = math.log(self.classes) * self.loss_weight
-        if median > HOPELESS_FACTOR * guessing:
+        if median > HOPELESS_FACTOR * guessing and median > HOPELESS_FACTOR / 2 * self._beginning:
             return f"loss = {median:.4f} (median of {WINDOW_ITERS}), {median / guessing:.1f} times that of guessing"
         if median >= guessing and self._best_median < LEARNED_FACTOR * guessing:
             return (

@@ -16,10 +16,9 @@ from batchbrew.proto.binary import read_binary
 from batchbrew.proto.text import read_prototxt, write_prototxt
 from batchbrew.training.engine_process import EngineProcess, Event
 from batchbrew.training.engines import CaffePython
+from batchbrew.training.weights import NORMALISATIONS, layer_blobs
 
 TOP_5_FROM_CLASSES = 6  # of five classes, every guess of five is right
-# Layers whose names and shapes may fit by chance: networks of every kind normalise their data in `data_bn`.
-NORMALISATIONS = ("BatchNorm", "Scale", "Bias")
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ def evaluate(
     net = read_prototxt(net_file, caffe_pb2.NetParameter)
     if not weights.is_file():
         raise InputError(f"{weights} is not there: name a .caffemodel in --weights")
-    trained = layers_with_weights(read_binary(weights, caffe_pb2.NetParameter))
+    trained = set(layer_blobs(read_binary(weights, caffe_pb2.NetParameter)))
     if source is not None:
         _replace_source(net, source, net_file)
     test_set = describe_test_set(net, folder, net_file, images)
@@ -93,13 +92,6 @@ def evaluate(
         process = EngineProcess(caffe, job, working_directory=folder)
         fields, layers = _run(process, weights, trained, on_progress)
     return _result(fields, untrained=tuple(name for name, _ in layers if name not in trained))
-
-
-def layers_with_weights(model: caffe_pb2.NetParameter) -> set[str]:
-    """The names of a caffemodel's layers that hold blobs, in the new format or one of the two old ones."""
-    if model.layers:  # Caffe then ignores `layer`
-        return {layer.name or layer.layer.name for layer in model.layers if layer.blobs or layer.layer.blobs}
-    return {layer.name for layer in model.layer if layer.blobs}
 
 
 def describe_test_set(

@@ -53,7 +53,7 @@ def test_a_training_that_never_learned_is_not_back_at_guessing() -> None:
 
 
 def test_a_hopelessly_large_loss_is_a_divergence_even_without_a_learned_state() -> None:
-    losses = [6.9] + [40.0] * WINDOW_ITERS
+    losses = [6.9] * 5 + [40.0] * WINDOW_ITERS
     assert first_divergence(DivergenceDetector(1000), losses) == WINDOW_ITERS - 1
 
 
@@ -78,3 +78,8 @@ def test_a_sum_diverges_when_it_is_no_number() -> None:
     detector = DivergenceDetector(classes=3, loss_weight=0)
     assert all(detector.observe(1e5) is None for _ in range(100))
     assert detector.observe(float("nan")) == "loss = nan"
+
+
+def test_a_net_that_starts_far_above_guessing_and_comes_down_is_no_divergence() -> None:
+    losses = [60 * 0.99**index for index in range(300)]
+    assert first_divergence(DivergenceDetector(4), losses) is None

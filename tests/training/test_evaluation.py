@@ -17,7 +17,7 @@ from batchbrew.proto import caffe_pb2
 from batchbrew.proto.binary import write_binary
 from batchbrew.proto.blobs import array_blob
 from batchbrew.training.engines import CaffePython
-from batchbrew.training.evaluation import evaluate, layers_with_weights
+from batchbrew.training.evaluation import evaluate
 from tests.conftest import RunCaffe
 from tests.dataset.lmdbs import raw_datum, write_lmdb
 
@@ -281,13 +281,3 @@ def test_what_is_refused_before_caffe_is_started(
     damage(tmp_path)
     with pytest.raises(InputError, match=message):
         evaluate(net, weights, CaffePython(tmp_path / "is never started", "the tests"))
-
-
-def test_layers_with_weights_of_all_three_formats() -> None:
-    net = caffe_pb2.NetParameter()
-    net.layer.add(name="relu")
-    net.layer.add(name="conv").blobs.add()
-    assert layers_with_weights(net) == {"conv"}
-    net.layers.add(name="old").blobs.add()  # Caffe then passes over `layer`
-    net.layers.add().layer.MergeFrom(caffe_pb2.V0LayerParameter(name="oldest", blobs=[caffe_pb2.BlobProto()]))
-    assert layers_with_weights(net) == {"old", "oldest"}
