@@ -12,10 +12,10 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 checkout=$PWD
 
-iterations=600
+iterations=500
 name=quickstart
 if [ "${QUICK:-0}" != 0 ]; then
-  iterations=120
+  iterations=80
   name=quickstart-quick
 fi
 
@@ -56,8 +56,8 @@ done
 
 step "4/6  The network: ResNet-10, pre-activation, for four classes"
 "$batchbrew" generate resnet --depth 10 --classes 4 --crop 64 --train data/elpv_train_lmdb --val data/elpv_val_lmdb \
-  --batch 16 --device-batch 16 --iterations "$iterations" --base-lr 0.01 --bn-fraction 0.95 \
-  --test-interval $((iterations / 6)) --snapshot $((iterations / 3)) --seed 1 --cpu --out "models/$name"
+  --batch 32 --device-batch 32 --iterations "$iterations" --base-lr 0.01 --weight-decay 0.0005 --bn-fraction 0.9 \
+  --test-interval $((iterations / 5)) --snapshot $((iterations / 5)) --seed 1 --cpu --out "models/$name"
 
 step "5/6  Training with real Caffe, $iterations iterations"
 if [ -e "logs/$name/run.json" ]; then
