@@ -99,10 +99,6 @@ def _reduction(layer: pb.LayerParameter) -> Reads:
     return Reads(() if layer.reduction_param.operation in linear else (0,))
 
 
-def _softmax_loss(layer: pb.LayerParameter) -> Reads:
-    return Reads((1,), (1,) if len(layer.top) > 1 else ())  # top 1 is where it keeps its probabilities
-
-
 _NOTHING = Reads()
 _TABLE: dict[str, Reads | Callable[[pb.LayerParameter], Reads]] = {
     "AbsVal": Reads((0,), in_place="refused"),
@@ -141,7 +137,7 @@ _TABLE: dict[str, Reads | Callable[[pb.LayerParameter], Reads]] = {
     "SigmoidCrossEntropyLoss": Reads((1,)),
     "Slice": _NOTHING,
     "Softmax": Reads(tops=(0,), in_place="keep"),
-    "SoftmaxWithLoss": _softmax_loss,
+    "SoftmaxWithLoss": Reads((1,)),  # with two tops Caffe 1.0 does not build it
     "Split": _NOTHING,
     "Swish": Reads(tops=(0,), in_place="keep"),
     "TanH": Reads(tops=(0,), in_place="keep"),
