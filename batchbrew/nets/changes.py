@@ -84,7 +84,8 @@ def fuse_batch_norm(net: pb.NetParameter) -> None:
 
     The layer keeps the BatchNorm's name and gets the Scale's top. Its blobs are then mean, variance, a correction
     of the variance, factor and bias. Whatever is written, NVIDIA Caffe learns the last two at the common rate
-    and with decay (NVIDIA/caffe, batch_norm_layer.cpp); so that is what is written.
+    and with decay (NVIDIA/caffe, batch_norm_layer.cpp); so that is what is written. Raises InputError if there is
+    nothing to fuse.
     """
     kept: list[pb.LayerParameter] = []
     for layer in net.layer:
@@ -96,6 +97,8 @@ def fuse_batch_norm(net: pb.NetParameter) -> None:
             before.param.extend([pb.ParamSpec(lr_mult=1, decay_mult=1)] * 2)
         else:
             kept.append(layer)
+    if len(kept) == len(net.layer):
+        raise InputError("--bn nvcaffe puts Scale into BatchNorm, but no BatchNorm here has one: add --scale")
     layers = [pb.LayerParameter.FromString(layer.SerializeToString()) for layer in kept]
     del net.layer[:]
     net.layer.extend(layers)

@@ -103,7 +103,7 @@ def check_mean_file(path: str, crop: int) -> bool:
     shape = (blob.num, blob.channels, blob.height, blob.width) if old else tuple(map(int, blob.shape.dim))
     if len(shape) not in (3, 4) or shape[-3] != 3 or min(shape[-2:]) < crop:
         raise InputError(
-            f"{path} has the shape {'×'.join(map(str, shape)) or 'of a single number'}: a mean image of 3 channels "
+            f"{path} has the shape ({'×'.join(map(str, shape))}): a mean image of 3 channels "
             f"and at least --crop {crop} pixels a side is expected"
         )
     return True

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from batchbrew.nets.command import main
+from batchbrew.nets.command import generate_family, main
 from batchbrew.proto import caffe_pb2 as pb
-from batchbrew.proto.text import read_prototxt
+from batchbrew.proto.text import parse_prototxt, read_prototxt
 from tests.nets.test_sources import make_lmdb
 
 Capture = pytest.CaptureFixture[str]
@@ -146,6 +146,22 @@ def test_every_training_option_arrives() -> None:
         (["--name", "a/b"], "--name 'a/b' cannot begin the name of a file"),
         (["--val-image-root", "x", "--val", "val_lmdb"], "--val-image-root x is only for image lists"),
         (["--image-root", "x", "--val", "val_lmdb"], "--image-root x is only for image lists"),
+        (["--mean", "104,117"], "--mean 104,117 is not three numbers from 0 to 255 with commas"),
+        (["--mean", "1,2,nan"], "--mean 1,2,nan is not three numbers"),
+        (["--mean", "1,2,256"], "--mean 1,2,256 is not three numbers"),
+        (["--lr-mult", "conv1"], "--lr-mult conv1 is not LAYERS=FACTOR with a factor of at least 0"),
+        (["--lr-mult", "conv1=-1"], "--lr-mult conv1=-1 is not LAYERS=FACTOR"),
+        (["--lr-mult", "=1"], "--lr-mult =1 is not LAYERS=FACTOR"),
+        (["--lr-mult", "conv1=inf"], "--lr-mult conv1=inf is not LAYERS=FACTOR"),
+        (["--lr-mult", "fc8=1"], "--lr-mult fc8=1 matches no layer"),
+        (["--classifier-name", "conv1"], "--classifier-name 'conv1' cannot be used"),
+        (["--stride-on", "1x1"], "--stride-on is for --variant he"),
+        (["--variant", "he"], "--depth 10 is not known for --variant he: it is 18, 34, 50, 101 or 152"),
+        (["--variant", "he", "--depth", "18", "--stride-on", "1x1"], "--stride-on 1x1 is for bottlenecks: --depth 18"),
+        (["--bn", "nvcaffe", "--global-stats"], "--global-stats does nothing with --bn nvcaffe"),
+        (["--bn", "nvcaffe", "--lr-mult", "conv1_bn=0"], "matches conv1_bn, whose rate NVIDIA Caffe sets itself"),
+        (["--bn-fraction", "1"], "--bn-fraction must be between 0 and 1, not 1"),
+        (["--print", "deploy"], "--print deploy is for --out -"),
     ],
 )  # fmt: skip
 def test_wrong_values_are_refused_in_one_line(options: list[str], message: str, capsys: Capture) -> None:
@@ -180,3 +196,131 @@ def test_an_existing_file_in_the_way_is_told(capsys: Capture) -> None:
 def test_help_has_an_example(capsys: Capture) -> None:
     assert main("resnet", ["--help"], prog="batchbrew generate resnet") == 0
     assert "  batchbrew generate resnet --depth 50 --classes 1000 --train" in capsys.readouterr().out
+
+
+SOURCES = ["--train", "train_lmdb", "--val", "val_lmdb"]
+
+
+@pytest.mark.parametrize(
+    ("family", "options", "message"),
+    [
+        ("alexnet", ["--original", "--scale"], "--scale follows BatchNorm, which --original is without"),
+        ("alexnet", ["--original", "--global-stats"], "--global-stats is about BatchNorm, which --original is without"),
+        ("alexnet", ["--original", "--bn", "nvcaffe"], "--bn nvcaffe is about BatchNorm, which --original is without"),
+        ("vgg", ["--depth", "16", "--original", "--bn-fraction", "0.9"], "--bn-fraction is about BatchNorm"),
+        ("vgg", ["--depth", "16", "--original", "--scale"], "--scale follows BatchNorm"),
+        ("vgg", ["--depth", "16", "--mean", "1,2,3", "--bn", "nvcaffe"], "no BatchNorm here has one: add --scale"),
+        ("vgg", ["--depth", "12"], "--depth 12 is not known: it is 11, 13, 16 or 19"),
+        ("alexnet", ["--crop", "38"], "--crop 38 is too small for alexnet: the output of layer pool5 would be "
+         "1×256×0×0; the smallest that works is 39"),
+        ("alexnet", ["--original", "--crop", "5"], "--crop 5 is too small for alexnet_original"),
+        ("resnet", ["--depth", "18", "--variant", "he", "--crop", "1"], "the smallest that works is 3"),
+    ],
+)  # fmt: skip
+def test_senseless_together_is_refused_by_name(
+    family: str, options: list[str], message: str, capsys: Capture
+) -> None:
+    assert main(family, [*options, *SOURCES, "--out", "x"], prog=f"generate_{family}.py") == 1
+    shown = capsys.readouterr()
+    assert shown.err.startswith(f"generate_{family}.py: error: ")
+    assert message in shown.err
+    assert shown.err.count("\n") == 1
+
+
+def test_small_nets_of_any_family_work_at_their_smallest_crop() -> None:
+    for family, options, crop in (
+        ("alexnet", [], 39),
+        ("vgg", ["--depth", "11"], 1),
+        ("resnet", ["--depth", "10"], 3),
+    ):
+        assert main(family, [*options, *SOURCES, "--crop", str(crop), "--out", family], prog="g") == 0
+
+
+@pytest.mark.parametrize("what", [None, "train_val", "deploy", "solver"])
+def test_to_stdout_goes_one_file_and_nothing_else(what: str | None, capsys: Capture) -> None:
+    assert generate("--out", "-", *([] if what is None else ["--print", what])) == 0
+    shown = capsys.readouterr()
+    assert list(Path.cwd().iterdir()) == []
+    assert "warning: train_lmdb does not exist yet" in shown.err
+    if what == "solver":
+        made = parse_prototxt(shown.out, pb.SolverParameter)
+        assert (made.net, made.snapshot_prefix) == ("train_val.prototxt", "resnet10")
+    else:
+        net = parse_prototxt(shown.out, pb.NetParameter)
+        assert net.layer[0].type == ("Input" if what == "deploy" else "Data")
+
+
+def test_a_mean_takes_the_place_of_the_batch_norm_on_images(capsys: Capture) -> None:
+    assert generate("--mean", "104,117,123.5") == 0
+    data, images, conv1 = train_val().layer[:3]
+    for layer in (data, images):
+        assert list(layer.transform_param.mean_value) == [104, 117, 123.5]
+    assert (conv1.name, list(conv1.bottom)) == ("conv1", ["data"])
+    header = Path("models/r10/deploy.prototxt").read_text().splitlines()[1]
+    assert (
+        header
+        == "# deploy.prototxt takes images (BGR, 0 to 255) minus their mean: B, G, R = 104, 117, 123.5."
+    )
+    assert header[2:] in capsys.readouterr().out
+    assert generate("--mean-file", "mean.binaryproto") == 0
+    assert train_val().layer[1].transform_param.mean_file == "mean.binaryproto"
+    assert "warning: mean.binaryproto does not exist yet" in capsys.readouterr().err
+
+
+def test_what_had_no_batch_norm_on_images_has_the_mean_of_ilsvrc12() -> None:
+    for family, options in (
+        ("alexnet", ["--original"]),
+        ("vgg", ["--depth", "11", "--original"]),
+        ("resnet", ["--depth", "18", "--variant", "he"]),
+    ):
+        assert main(family, [*options, *SOURCES, "--out", family], prog="g") == 0
+        net = read_prototxt(f"{family}/train_val.prototxt", pb.NetParameter)
+        assert [list(layer.transform_param.mean_value) for layer in net.layer[:2]] == [[104, 117, 123]] * 2
+
+
+def test_a_small_crop_is_pointed_to_the_small_stem(capsys: Capture) -> None:
+    assert generate("--crop", "99") == 0
+    assert "--crop 99 is small: --stem small begins with a 3×3" in capsys.readouterr().err
+    for options in (["--crop", "99", "--stem", "small"], ["--crop", "100"]):
+        assert generate(*options) == 0
+        assert "small" not in capsys.readouterr().err
+
+
+def test_nvidias_dialect_says_whose_it_is() -> None:
+    assert generate("--bn", "nvcaffe") == 0
+    for file in ("train_val", "deploy"):
+        assert "# Only NVIDIA Caffe reads these networks" in Path(f"models/r10/{file}.prototxt").read_text()
+
+
+def test_deploy_says_use_global_stats_where_the_release_does() -> None:
+    for family, options, says in (
+        ("alexnet", [], False),
+        ("vgg", ["--depth", "11"], True),
+        ("resnet", ["--depth", "18"], False),
+        ("resnet", ["--depth", "18", "--variant", "he"], True),
+    ):
+        assert main(family, [*options, *SOURCES, "--out", "m"], prog="g") == 0
+        for file, expected in (("deploy", says), ("train_val", False)):
+            net = read_prototxt(f"m/{file}.prototxt", pb.NetParameter)
+            norms = [layer.batch_norm_param for layer in net.layer if layer.type == "BatchNorm"]
+            assert {norm.use_global_stats for norm in norms} == {expected}
+
+
+def test_device_batches_are_those_of_the_releases() -> None:
+    for family, options, batch in (
+        ("alexnet", [], 128),
+        ("vgg", ["--depth", "11"], 16),
+        ("resnet", ["--depth", "10"], 16),
+    ):
+        assert main(family, [*options, *SOURCES, "--out", "m"], prog="g") == 0
+        assert read_prototxt("m/train_val.prototxt", pb.NetParameter).layer[0].data_param.batch_size == batch
+        assert read_prototxt("m/solver.prototxt", pb.SolverParameter).iter_size == 256 // batch
+
+
+def test_families_are_found_by_name(capsys: Capture) -> None:
+    assert generate_family(["vgg", "--depth", "11", *SOURCES, "--out", "m"], prog="batchbrew generate") == 0
+    assert read_prototxt("m/deploy.prototxt", pb.NetParameter).name == "vgg11"
+    assert generate_family(["lenet"], prog="batchbrew generate") == 2
+    shown = capsys.readouterr().err
+    assert "there is no family 'lenet'; usage: batchbrew generate FAMILY [options]; FAMILY is one of" in shown
+    assert generate_family(["--help"], prog="batchbrew generate") == 0

@@ -1,5 +1,6 @@
 """What lies at a path: LMDB or list, how many images, and labels that would not fit."""
 
+import math
 from pathlib import Path
 
 import lmdb
@@ -7,7 +8,8 @@ import pytest
 
 from batchbrew.errors import InputError
 from batchbrew.nets.inputs import SourceKind
-from batchbrew.nets.sources import count_images, source_kind
+from batchbrew.nets.sources import check_mean_file, count_images, source_kind
+from batchbrew.proto import caffe_pb2 as pb
 
 
 def make_lmdb(path: Path, records: int) -> Path:
@@ -97,3 +99,30 @@ def test_a_line_that_caffe_would_misread_is_refused(tmp_path: Path, text: str, m
     (tmp_path / "list.txt").write_text(text)
     with pytest.raises(InputError, match=message):
         count_images(str(tmp_path / "list.txt"), "list", 3)
+
+
+def mean_image(path: Path, *shape: int, old: bool = False) -> str:
+    blob = pb.BlobProto(data=[0.5] * math.prod(shape))
+    if old:
+        blob.num, blob.channels, blob.height, blob.width = shape
+    else:
+        blob.shape.dim.extend(shape)
+    path.write_bytes(blob.SerializeToString())
+    return str(path)
+
+
+@pytest.mark.parametrize(("shape", "old"), [((1, 3, 8, 9), True), ((1, 3, 8, 8), False), ((3, 9, 8), False)])
+def test_a_mean_image_that_holds_the_crop(tmp_path: Path, shape: tuple[int, ...], old: bool) -> None:
+    path = mean_image(tmp_path / "mean", *shape, old=old)
+    assert check_mean_file(path, 8)
+    with pytest.raises(InputError, match="at least --crop 9 pixels a side"):
+        check_mean_file(path, 9)
+    assert not check_mean_file(str(tmp_path / "missing"), 8)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 8, 8), (8, 8), ()])
+def test_what_is_no_mean_image_is_refused(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    path = mean_image(tmp_path / "mean", *shape)
+    shown = "×".join(map(str, shape))
+    with pytest.raises(InputError, match=rf"mean has the shape \({shown}\): a mean image of 3 channels"):
+        check_mean_file(path, 8)
