@@ -13,13 +13,12 @@ from batchbrew.dataset.first_image import first_image
 from batchbrew.errors import InputError
 from batchbrew.nets.reading import read_network
 from batchbrew.nets.shapes import Known, Shape, infer_shapes
-from batchbrew.nets.summary import Summary, as_json, as_markdown, cost_cells, summarise, total_lines
+from batchbrew.nets.summary import COLUMNS, Summary, as_json, as_markdown, cost_cells, summarise, total_lines
 from batchbrew.proto import caffe_pb2 as pb
 
 FORMATS = ("text", "markdown", "json")
 PHASES = {"TRAIN": pb.TRAIN, "TEST": pb.TEST}
 WIDTH = 100  # of the table where the output is no terminal
-HEADERS = ("layer", "type", "output", "parameters", "mult-adds", "training", "deploy")
 LONGEST_SIDE = 65_535
 MOST_IMAGES = 2**20
 
@@ -95,10 +94,20 @@ def read_shapes(texts: Sequence[str]) -> dict[str, Shape]:
 
 def _print_table(found: Summary, console: Console) -> None:
     table = Table(
-        box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), title=Text(found.name), title_justify="left"
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+        title=Text(found.name),
+        title_justify="left",
     )
-    for index, header in enumerate(HEADERS):
-        table.add_column(header, justify="left" if index < 3 else "right", overflow="fold", no_wrap=index > 2)
+    for index, (header, unit) in enumerate(COLUMNS):
+        numbers = index >= 3
+        table.add_column(
+            f"{header}\n{unit}".rstrip(),
+            justify="right" if numbers else "left",
+            overflow="fold",
+            no_wrap=numbers,
+        )
     for row in found.rows:
         table.add_row(*(Text(cell) for cell in (row.name, row.type, row.output, *cost_cells(row))))
     if not console.is_terminal:

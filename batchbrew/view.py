@@ -18,12 +18,12 @@ def view(path: Path, *, port: int | None, browser: bool) -> None:
     netron = _netron()
     if port is not None and not 1 <= port <= 65_535:
         raise InputError(f"--port must be from 1 to 65,535, not {port}")
-    address = netron.start(str(file.path), (HOST, port or PORT), browse=browser)
-    print(f"{file.path} is shown at http://{address[0]}:{address[1]} until Ctrl-C", flush=True)
+    address = netron.start(str(file.path), (HOST, port or PORT), browse=browser)  # prints the address
+    print("Ctrl-C ends it", flush=True)
     try:
         while True:
-            time.sleep(1)
-    finally:
+            time.sleep(3600)
+    except KeyboardInterrupt:
         netron.stop(address)
 
 

@@ -8,14 +8,12 @@ from typing import Any
 from batchbrew.nets.shapes import LayerShapes, NetworkShapes, Shape
 from batchbrew.nets.shapes.registry import by
 
+# Of a table: what is in a column, and its unit.
+COLUMNS = (
+    ("layer", ""), ("type", ""), ("output", ""), ("parameters", ""), ("mult-adds", "(M)"), ("training", "(MiB)"),
+    ("deployed", "(MiB)"),
+)  # fmt: skip
 BYTES = 4  # of a number: Caffe computes in 32-bit floats
-
-MEANINGS = (
-    "multiply-adds: of convolutions, deconvolutions, inner products and recurrent layers, for one image forward; "
-    "LRN, pooling, normalisation and neurons are not counted, as in published figures",
-    "memory: of the blobs between layers, for one image, 4 bytes a number; deployment: their data; training: data and "
-    "gradients, which Caffe keeps for all of them; weights and the layers' own work space come on top",
-)
 
 
 @dataclass(frozen=True)
@@ -163,7 +161,7 @@ def as_markdown(summary: Summary) -> str:
     lines = [
         f"## {summary.name}",
         "",
-        "| layer | type | output | parameters | multiply-adds | training | deployment |",
+        "| " + " | ".join(" ".join(header).strip() for header in COLUMNS) + " |",
         "| --- | --- | --- | ---: | ---: | ---: | ---: |",
     ]
     for row in summary.rows:
@@ -173,14 +171,18 @@ def as_markdown(summary: Summary) -> str:
 
 
 def cost_cells(row: Row) -> tuple[str, str, str, str]:
-    """Parameters, multiply-adds, memory for training, memory for deployment; nothing for what is none."""
+    """What stands in the last four COLUMNS; nothing for what is none."""
     parameters = row.learned + row.statistics
     return (
         f"{parameters:,}" if parameters else "shared" if row.shared else "",
-        millions(row.multiply_adds) if row.multiply_adds else "",
-        mebibytes(row.training_bytes) if row.training_bytes >= 1 else "",
-        mebibytes(row.deployment_bytes) if row.deployment_bytes >= 1 else "",
+        _shown(row.multiply_adds / 1e6),
+        _shown(row.training_bytes / 2**20),
+        _shown(row.deployment_bytes / 2**20),
     )
+
+
+def _shown(number: float) -> str:
+    return f"{number:,.3f}" if number >= 0.0005 else "" if number == 0 else "0.000"
 
 
 def total_lines(summary: Summary) -> list[str]:
@@ -195,11 +197,6 @@ def total_lines(summary: Summary) -> list[str]:
         f"Caffe's log: Memory required for data: {summary.logged_bytes}",
         *(f"note: {note}" for note in summary.notes),
     ]
-
-
-def millions(number: float) -> str:
-    """118.0 M, with the digits that small ones need."""
-    return f"{number / 1e6:,.1f} M" if number >= 1e5 else f"{number / 1e6:.4f} M"
 
 
 def mebibytes(number: float) -> str:
