@@ -27,7 +27,7 @@ setup(
         "matplotlib>=3.6",
     ],
     extras_require={
-        "dev": ["pytest>=8", "hypothesis>=6", "ruff", "mypy", "build", "setuptools>=70.1"],
+        "dev": ["pytest>=8", "pytest-xdist>=3", "hypothesis>=6", "ruff", "mypy", "build", "setuptools>=70.1"],
         "view": ["netron"],
     },
     entry_points={"console_scripts": ["batchbrew=batchbrew.__main__:main"]},

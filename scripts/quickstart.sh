@@ -75,8 +75,8 @@ typed=$batchbrew
 cat <<SCREEN
   data/elpv_train_lmdb, data/elpv_val_lmdb   the photographs, as Caffe reads them
   models/$name   the network: train_val, deploy and solver prototxt
-  logs/$name     the run: snapshots/ (trained weights), train.log (as Caffe writes it), and
-                 convergence.png (top-1 error and learning rate against iteration): look at it
+  logs/$name     the run: the weights in snapshots/, and train.log as Caffe writes it
+  logs/$name/convergence.png   top-1 error and learning rate against iteration: look at it
 
 What to type next (in $PWD):
   $typed lmdb show data/elpv_train_lmdb --out cells.png

@@ -13,4 +13,5 @@ scripts/setup.sh --tests
 .venv/bin/ruff check .
 .venv/bin/ruff format --check .
 .venv/bin/mypy
-exec .venv/bin/python -m pytest "$@"
+# By module, so that a module's tests share what they set up; more processes would mean more Caffes at once.
+exec .venv/bin/python -m pytest -n auto --maxprocesses 4 --dist loadscope "$@"
