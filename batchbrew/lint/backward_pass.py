@@ -14,6 +14,9 @@ LEARNED_BLOBS = {
     "Parameter": 1, "RNN": 5, "Scale": 2,
 }  # fmt: skip
 
+# Other types multiply what they read of their own top with its gradient, number by number.
+WHOLE_TOP = ("LSTM", "MVN", "RNN")
+
 
 class Spoiled(NamedTuple):
     """Layer `layer` reads `content` in its backward pass; `overwriter` has changed it by then."""
@@ -46,9 +49,13 @@ def spoiled_reads(view: View) -> Iterator[Spoiled]:
     flow = view.flow
     for number, runs in enumerate(runs_backward(view)):
         if runs:
+            of_whole_top = view.layers[number].type in WHOLE_TOP
             for content, demand in _contents_read(flow, number):
+                own_top = content.maker == number and not of_whole_top
                 harmful = [
-                    o for o in content.overwriters if not _is_harmless(view.layers[o], demand, content)
+                    overwriter
+                    for overwriter in content.overwriters
+                    if not _is_harmless(view.layers[overwriter], demand, content, own_top)
                 ]
                 if harmful:
                     yield Spoiled(number, content, harmful[0])
@@ -73,14 +80,16 @@ def _contents_read(flow: BlobFlow, number: int) -> Iterator[tuple[Content, InPla
                 yield flow.tops[number][place], "keep"
 
 
-def _is_harmless(overwriter: pb.LayerParameter, demand: InPlace, content: Content) -> bool:
-    """Does the overwriter keep the signs wherever a gradient comes back through it?
+def _is_harmless(overwriter: pb.LayerParameter, demand: InPlace, content: Content, own_top: bool) -> bool:
+    """Does the overwriter change only what no gradient comes back to?
 
-    AlexNet's Dropout after a ReLU, both in place, does. Were the content read by others too, a gradient would
-    come back past the overwriter.
+    Where a ReLU or a Dropout makes a 0, the gradient that comes through it is 0 too. Elsewhere a ReLU keeps the
+    values, and a Dropout the signs: AlexNet's Dropout after a ReLU, both in place, is right. Were the content
+    read by others too, a gradient would come back past the overwriter.
     """
-    if demand != "keep_sign" or len(content.readers) > 1:
+    if len(content.readers) > 1:
         return False
-    if overwriter.type == "ReLU":
-        return overwriter.relu_param.negative_slope >= 0
-    return overwriter.type == "Dropout"
+    slope = overwriter.relu_param.negative_slope
+    if demand == "keep_sign":
+        return overwriter.type == "Dropout" or (overwriter.type == "ReLU" and slope >= 0)
+    return own_top and overwriter.type == "ReLU" and slope == 0

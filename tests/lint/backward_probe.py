@@ -43,7 +43,8 @@ class Specimen:
                 'layer { name: "in%d" type: "Input" top: "in%d" input_param { shape { %s } } }' % (n, n, dims)
             )
             if kind == "x":
-                lines.append('layer { name: "b%d" type: "Bias" bottom: "in%d" top: "x%d" bias_param { axis: 0 num_axes: 0 } }' % (n, n, n))
+                bias = 'layer { name: "b%d" type: "Bias" bottom: "in%d" top: "x%d" bias_param { axis: 0 num_axes: 0 } }'
+                lines.append(bias % (n, n, n))
         blobs = ['bottom: "%s"' % name for name in self.bottoms] + ['top: "%s"' % name for name in self.tops]
         weights = "loss_weight: 1 " + "loss_weight: 0 " * (len(self.tops) - 1)
         lines.append('layer { name: "L" %s %s %s }' % (" ".join(blobs), weights, fields))
