@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from random import Random
 
 from batchbrew.proto import caffe_pb2 as pb
-from tests.nets.shapes.specimens import maybe
+from tests.nets.shapes.chance import maybe
 
 ELEMENTWISE = (
     "ReLU",
