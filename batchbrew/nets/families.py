@@ -113,7 +113,7 @@ def _add_resnet_options(group: argparse._ArgumentGroup) -> None:
         "--stem",
         choices=list(resnet.STEMS),
         default="imagenet",
-        help="small, for small images: 3×3 of stride 1 and no pooling, instead of 7×7 of stride 2 and pooling",
+        help="small, for small images: 3x3 of stride 1 and no pooling, instead of 7x7 of stride 2 and pooling",
     )
 
 
