@@ -13,7 +13,8 @@ from types import FrameType
 from typing import Any
 
 from batchbrew.atomic import end_half_line
-from batchbrew.errors import BatchBrewError, EngineError
+from batchbrew.errors import BatchBrewError, EngineError, InputError
+from batchbrew.solver.schedule import learning_rate
 from batchbrew.training.data_order import TrainingData, training_data
 from batchbrew.training.display import Display
 from batchbrew.training.divergence import DivergenceDetector, loss_is_a_mean
@@ -225,10 +226,20 @@ class Supervisor:
     def _skipping(self, attempt: Attempt, *, done: int, of: int) -> None:
         self._display.status(f"reading on to batch {of} of the training data: {done}")
 
-    def _iteration(self, attempt: Attempt, *, iteration: int, loss: str, lr: float | None) -> None:
+    def _iteration(self, attempt: Attempt, *, iteration: int, loss: str) -> None:
         attempt.iteration, attempt.loss = iteration, float(loss)
-        self._display.iteration(iteration, attempt.loss, lr)
+        self._display.iteration(iteration, attempt.loss, self._rate(iteration))
         attempt.divergence = attempt.detector.observe(attempt.loss)
+
+    def _rate(self, iteration: int) -> float | None:
+        """The learning rate; None for a policy that only this engine knows.
+
+        Not pycaffe's `solver.lr`: asking for it moves a multistep solver on (sgd_solver.cpp, GetLearningRate).
+        """
+        try:
+            return learning_rate(self._folder.solver, iteration)
+        except InputError:
+            return None
 
     def _last_loss(self, attempt: Attempt, *, loss: str) -> None:
         """The loss after the last update, which no further iteration would tell."""

@@ -130,7 +130,7 @@ def train(job: Job, report: Report) -> None:
         return repr(sum(weight * float(net.blobs[name].data.sum()) for name, weight in losses.items()))
 
     def before_update() -> None:
-        report("iteration", iteration=solver.iter, loss=loss(), lr=getattr(solver, "lr", None))
+        report("iteration", iteration=solver.iter, loss=loss())
 
     solver.add_callback(before_iteration, before_update)
     try:
