@@ -43,8 +43,8 @@ def network_options(parser: argparse.ArgumentParser, crop: int) -> argparse._Arg
         "--bn-fraction",
         type=float,
         metavar="F",
-        help="moving_average_fraction of every BatchNorm, Caffe's default being 0.999; a training of less than a "
-        "few thousand iterations needs less, 0.95 say, or it is tested with stale statistics",
+        help="moving_average_fraction of every BatchNorm; default: the release's, 0.9 in AlexNet and VGG, elsewhere "
+        "Caffe's 0.999, with which a training of less than a few thousand iterations is tested with stale statistics",
     )
     group.add_argument(
         "--lr-mult",
