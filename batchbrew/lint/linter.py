@@ -1,6 +1,6 @@
 """Reads a net or a solver with its nets, and lets every rule look at it."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +36,15 @@ def lint_file(path: Path, *, ignore: Collection[str] = (), sources: Sources | No
         findings = list(_lint_net(NetCase(file, tuple(views_of(file)), sources)))
     else:
         raise InputError(f"{path} is neither a network nor a solver: there is nothing in it that tells")
-    kept = [finding for finding in dict.fromkeys(findings) if finding.rule not in ignore]
+    kept = [finding for finding in _told_once(findings) if finding.rule not in ignore]
     files = list(dict.fromkeys(finding.file for finding in kept))
     return sorted(kept, key=lambda f: (files.index(f.file), f.line, SEVERITIES.index(f.severity), f.rule))
+
+
+def _told_once(findings: Sequence[Finding]) -> list[Finding]:
+    """Without repetitions, and without "shapes" where a rule that knows more speaks of the same layer."""
+    explained = {(f.file, f.layer) for f in findings if f.severity == "error" and f.rule != "shapes"}
+    return [f for f in dict.fromkeys(findings) if f.rule != "shapes" or (f.file, f.layer) not in explained]
 
 
 def read_net(path: Path) -> NetFile:

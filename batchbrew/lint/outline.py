@@ -30,11 +30,10 @@ class Outline:
 
         Of layers with one name, the n-th in the text is the n-th in the net: upgrading puts layers in front.
         """
-        number = 0
-        for other in net.layer:
-            if other == layer:
-                break
-            number += other.name == layer.name
+        same = [other for other in net.layer if other.name == layer.name]
+        number = next((n for n, other in enumerate(same) if other is layer), None)
+        if number is None:
+            number = next((n for n, other in enumerate(same) if other == layer), len(same))
         lines = [line for name, line in self.layers if name == layer.name]
         return lines[number] if number < len(lines) else 1
 

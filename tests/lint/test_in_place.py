@@ -8,6 +8,7 @@ import pytest
 
 from batchbrew.lint.linter import lint_file
 from tests.conftest import RunCaffe
+from tests.lint.layers import layer
 
 # Compares, for each net, backward's gradients with differences of losses, along random directions in all weights.
 NUMERICAL_GRADIENTS = """
@@ -74,12 +75,6 @@ layer { name: "score" type: "InnerProduct" bottom: "BLOB" top: "score"
 layer { name: "loss" type: "EuclideanLoss" bottom: "score" bottom: "target" top: "loss" }
 """
 GAUSSIAN = 'filler { type: "gaussian" }'
-
-
-def layer(name: str, kind: str, bottoms: str, top: str, fields: str = "") -> str:
-    """`bottoms` with commas."""
-    blobs = " ".join(f'bottom: "{bottom}"' for bottom in bottoms.split(","))
-    return f'layer {{ name: "{name}" type: "{kind}" {blobs} top: "{top}" {fields} }}\n'
 
 
 def conv(bottom: str, top: str) -> str:

@@ -1,5 +1,6 @@
 """Losses, measures, and what the two phases and deployment make of one net."""
 
+from collections import Counter
 from collections.abc import Iterator
 
 from batchbrew.lint.registry import Fault, NetCase, net_rule
@@ -57,7 +58,8 @@ def phases_share(case: NetCase) -> Iterator[Fault]:
     test = next((view for view in case.views if not view.training), None)
     if train is None or test is None:
         return
-    learned = {layer.name: layer for layer in train.layers}
+    times = Counter(layer.name for layer in train.layers)
+    learned = {layer.name: layer for layer in train.layers if times[layer.name] == 1}
     for layer in test.layers:
         other = learned.get(layer.name)
         outputs = _num_output(layer)

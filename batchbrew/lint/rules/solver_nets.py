@@ -49,6 +49,23 @@ def _test_nets(case: SolverCase) -> Iterator[tuple[str, str]]:
 
 
 @solver_rule(
+    "weights-missing",
+    "error",
+    "weights that are not there",
+    why="Caffe ends when it starts; it sees paths from the folder in which it is started.",
+)
+def weights_missing(case: SolverCase) -> Iterator[Fault]:
+    """Each entry may list several files with commas. Real Caffe: "Couldn't open none.caffemodel"."""
+    for path in (path.strip() for entry in case.solver.weights for path in entry.split(",")):
+        if path and not Path(path).is_file():
+            yield Fault(
+                "weights",
+                f"{path} does not exist, seen from {Path.cwd()}",
+                "mend the path, or start from the folder that the path begins in",
+            )
+
+
+@solver_rule(
     "solver-type",
     "error",
     "a type that Caffe does not know, two types, or a momentum that does not fit the type",

@@ -29,8 +29,12 @@ ENDS = (
 )
 def unknown_blob(case: NetCase) -> Iterator[Fault]:
     """Real Caffe: "Unknown bottom blob 'nothing' (layer 'fc', bottom index 0)"."""
+    told: set[tuple[str, str]] = set()
     for view in case.views:
         for number, blob in view.flow.unknown:
+            if (key := (view.layers[number].name, blob)) in told:
+                continue
+            told.add(key)
             phase = PHASES[view.state.phase]
             yield Fault(
                 view.layers[number], f"no layer before it makes {blob} in {phase}", _where(case, view, blob)
@@ -76,13 +80,16 @@ def blob_twice(case: NetCase) -> Iterator[Fault]:
     why="Caffe takes it for an output of the net: it is logged at every display, and trains nothing.",
 )
 def unread_blob(case: NetCase) -> Iterator[Fault]:
-    """Losses and measures end nets, and so does the last layer."""
+    """Losses and measures end nets, and so does the last layer. Each is told of the first phase that has it."""
+    told: set[tuple[str, ...]] = set()
     for view in case.views:
         for number, layer in enumerate(view.layers[:-1]):
             if layer.type in ENDS or any(layer.loss_weight):
                 continue
             unread = [top.blob for top in view.flow.tops[number] if not top.readers]
-            if unread and (layer.type != "Pooling" or len(unread) == len(layer.top)):
+            key = (layer.name, *unread)
+            if unread and key not in told and (layer.type != "Pooling" or len(unread) == len(layer.top)):
+                told.add(key)
                 yield Fault(
                     layer,
                     f"nobody reads {', '.join(unread)} in {PHASES[view.state.phase]}",
@@ -110,7 +117,7 @@ def layer_name(case: NetCase) -> Iterator[Fault]:
             learned = any(other.type in (*LEARNED_BLOBS, "BatchNorm") for other in (earlier, layer))
             yield Fault(
                 layer,
-                f"a {earlier.type} before it is named {layer.name or '(nothing)'} too",
+                f"{earlier.name or '(nothing)'} is the name of a layer before it too, of type {earlier.type}",
                 "give each layer a name of its own",
                 severity="error" if learned else "warning",
                 why="" if learned else "pycaffe and tools that find layers by name see only one of them.",

@@ -1,0 +1,64 @@
+"""Each rule about nets: the planted mistake is found, the mended file quiet, and real Caffe does what is claimed."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from batchbrew.lint.linter import lint_file
+from batchbrew.lint.registry import NET_RULES
+from tests.conftest import RunCaffe
+from tests.lint.caffe_builds import BUILD_NETS
+from tests.lint.planted import make_sources, names
+from tests.lint.planted_nets import PLANTED
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("nets")
+    make_sources(folder)
+    for number, planted in enumerate(PLANTED):
+        (folder / f"{number}_wrong.prototxt").write_text(planted.wrong)
+        (folder / f"{number}_mended.prototxt").write_text(planted.mended)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def caffe_says(run_caffe: RunCaffe, folder: Path) -> dict[str, Any]:
+    """Of each file: the line with which Caffe ended, empty if it did not."""
+    answers: dict[str, Any] = run_caffe(BUILD_NETS, folder)
+    return answers
+
+
+@pytest.mark.parametrize("number", range(len(PLANTED)), ids=names(PLANTED))
+def test_the_mistake_is_found_and_the_mended_file_quiet(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    monkeypatch.chdir(folder)
+    planted = PLANTED[number]
+    found = [f for f in lint_file(Path(f"{number}_wrong.prototxt")) if f.rule == planted.rule]
+    assert found, "nothing was found"
+    first = found[0]
+    assert (first.line, first.severity) == (planted.line, planted.severity)
+    if planted.what:
+        assert first.what == planted.what.format(folder=folder)
+    if planted.fix is not None:
+        assert first.fix == planted.fix
+    assert first.why
+    assert lint_file(Path(f"{number}_mended.prototxt")) == []
+
+
+@pytest.mark.parametrize("number", range(len(PLANTED)), ids=names(PLANTED))
+def test_caffe_ends_where_it_is_said_to(caffe_says: dict[str, Any], number: int) -> None:
+    planted = PLANTED[number]
+    wrong = caffe_says[f"{number}_wrong"]
+    if planted.aborts is None:
+        assert wrong == ""
+    else:
+        assert planted.aborts in wrong
+    assert caffe_says[f"{number}_mended"] == ""
+
+
+def test_every_rule_has_a_planted_mistake() -> None:
+    assert {planted.rule for planted in PLANTED} == set(NET_RULES), json.dumps(sorted(NET_RULES))
