@@ -39,7 +39,7 @@ def rules_found(path: Path) -> list[str]:
 
 def test_the_line_is_that_of_the_layers_name() -> None:
     text = '# a comment\nname: "net"\nlayer {\n  type: "ReLU"\n  name: "a" # layer { name: "b" }\n}\nlayer <\n>\n'
-    outline = read_outline(text + "layers: { param { name: \"shared\" } name: 'c' }", "net")
+    outline = read_outline(text + "layers: { name: 'c' param { name: \"shared\" } }", "net")
     assert outline.layers == (("a", 5), ("", 7), ("c", 9))
     assert dict(outline.fields) == {"name": 2, "layer": 3, "layers": 9}
 
@@ -221,6 +221,25 @@ class TestContents:
         assert lint_file(path, sources=sources) == []
         monkeypatch.setattr("batchbrew.dataset.reader.LmdbReader", None)
         assert lint_file(path, sources=sources) == []
+
+
+def test_a_root_that_is_meant_as_a_prefix_is_no_mistake(write: Write) -> None:
+    Path("photos_0.png").touch()
+    Path("list.txt").write_text("0.png 0\n1.png 1\n2.png 2\n")
+    text = photos(TRAIN, 'source: "list.txt" shuffle: true root_folder: "photos_"') + head()
+    assert rules_found(write(text)) == []
+    Path("photos_0.png").unlink()
+    assert [(f.rule, f.severity) for f in lint_file(Path("file.prototxt"))] == [("root-folder", "warning")]
+
+
+def test_layers_of_one_name_are_not_compared_between_phases(write: Write) -> None:
+    hidden = layer("fc", "InnerProduct", "data", "h", "inner_product_param { num_output: 4 }")
+    assert rules_found(write(INPUT + hidden + head("h"))) == ["layer-name"]
+
+
+def test_data_layers_without_tops_are_no_trouble(write: Write) -> None:
+    text = images(TRAIN).replace('top: "data" top: "label"', "")
+    assert "unknown-blob" in rules_found(write(text + INPUT + head("h")))
 
 
 def test_ignored_rules_are_silent(write: Write) -> None:

@@ -22,7 +22,7 @@ def mean_and_input_bn(case: NetCase) -> Iterator[Fault]:
     """A scale alone is a note."""
     for view in case.views:
         for layer in view.image_layers:
-            readers = view.flow.tops[list(view.layers).index(layer)][0].readers
+            readers = view.flow.readers(list(view.layers).index(layer))
             norms = [
                 view.layers[reader].name for reader in readers if view.layers[reader].type == "BatchNorm"
             ]
