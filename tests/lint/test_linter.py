@@ -253,3 +253,10 @@ def test_rules_say_what_they_look_for_in_one_line() -> None:
         assert rule.check.__doc__
         assert rule.why.endswith(".") and "\n" not in rule.why
         assert rule.summary[-1] not in ".\n"
+
+
+def test_the_page_has_every_rule_as_it_is() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "lint.md").read_text()
+    rows = [line.split(" | ") for line in page.replace("`", "").splitlines() if line.startswith("| ")]
+    told = {row[0].removeprefix("| "): (row[1], row[2]) for row in rows if len(row) == 4}
+    assert {name: (rule.severity, rule.summary) for name, rule in RULES.items()}.items() <= told.items()
