@@ -126,7 +126,9 @@ def _check_changes(request: ModelRequest) -> None:
 def _weights_needed(request: ModelRequest) -> list[str]:
     if not request.changes.global_statistics:
         return []
-    return ["BatchNorm uses stored statistics: begin with weights that bring them (batchbrew train --weights W)."]
+    return [
+        "BatchNorm uses stored statistics: begin with weights that bring them (batchbrew train --weights W)."
+    ]
 
 
 def _notes(request: ModelRequest) -> list[str]:
