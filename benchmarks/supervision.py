@@ -3,7 +3,7 @@
 
     .venv/bin/python benchmarks/supervision.py models/quickstart/solver.prototxt
 
-Run it where the solver's paths begin. 60 iterations, no tests, one snapshot at the end; whole processes are
+Run it where the solver's paths begin. 100 iterations, no tests, one snapshot at the end; whole processes are
 timed, so BatchBrew's start, checks of the snapshot and plot are in it, spread over far fewer iterations than a
 real training has.
 """
@@ -18,7 +18,7 @@ from measuring import alternate, median_ratio, seconds_of, write_results
 
 from batchbrew.training.engines import caffe_home
 
-ROUNDS, ITERATIONS = 5, 60
+ROUNDS, ITERATIONS = 4, 100
 
 
 def main() -> None:
@@ -32,7 +32,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         solver = Path(folder) / "solver.prototxt"
         text = re.sub(r"(?m)^snapshot_prefix:.*$", f'snapshot_prefix: "{folder}/by_caffe"', text)
-        solver.write_text(f"{text}\nmax_iter: {ITERATIONS}\nsolver_mode: CPU\n", encoding="utf-8")
+        solver.write_text(
+            f"{text}\nmax_iter: {ITERATIONS}\nsnapshot: {ITERATIONS}\nsolver_mode: CPU\n", encoding="utf-8"
+        )
         runs = iter(range(ROUNDS + 1))
         train = (sys.executable, "-m", "batchbrew", "train", solver, "--run")
         seconds = alternate(

@@ -13,6 +13,7 @@ from batchbrew.nets.network_options import read_mean
 from batchbrew.solver.solver import ALEXNET_RATES, RESNET_RATES, VGG19_RATES, Rates
 
 SIMON = "Simon, Rodner, Denzler, arXiv 1612.01452"
+DEFAULT_STEM = "imagenet"
 SMALL_STEM_HINT = (
     "--stem small begins with a 3×3 convolution of stride 1 and without pooling, and so keeps more of it"
 )
@@ -122,7 +123,7 @@ def _resnet(options: argparse.Namespace) -> Network:
 
 
 def _small_hint(options: argparse.Namespace) -> str:
-    return SMALL_STEM_HINT if options.stem == "imagenet" else ""
+    return SMALL_STEM_HINT if options.stem is None else ""
 
 
 def _resnet_preact(options: argparse.Namespace) -> Network:
@@ -134,7 +135,7 @@ def _resnet_preact(options: argparse.Namespace) -> Network:
         options.depth,
         options.classes,
         prepare=resnet.normalised_images if mean is None else unchanged,
-        stem=options.stem,
+        stem=options.stem or DEFAULT_STEM,
     )
     return Network(
         f"resnet{options.depth}", lambda crop: body, mean, hint_for_small_crops=_small_hint(options)
@@ -154,7 +155,7 @@ def _resnet_he(options: argparse.Namespace) -> Network:
     return Network(
         f"resnet{depth}_he",
         lambda crop: resnet_he.resnet_he(
-            depth, options.classes, crop, stride_on=stride_on, stem=options.stem
+            depth, options.classes, crop, stride_on=stride_on, stem=options.stem or DEFAULT_STEM
         ),
         read_mean(options) or ILSVRC12_MEAN,
         deploy_says_global=True,

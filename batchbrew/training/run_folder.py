@@ -17,6 +17,7 @@ from batchbrew.proto.text import format_prototxt, read_prototxt, write_prototxt
 from batchbrew.training.snapshots import SnapshotLedger
 
 DEFAULT_SNAPSHOTS_PER_RUN = 20
+LEAST_SNAPSHOT_INTERVAL_ITERS = 100
 BESIDE_SOLVER = ("deploy.prototxt", "recipe.yaml")  # copied into the run's folder if they are there
 BY_HAND = "# Run it by hand:"
 LOCK_PATIENCE_SECONDS = 5.0
@@ -144,7 +145,7 @@ def create_run(root: Path, solver_file: Path, settings: RunSettings) -> RunFolde
     stem = Path(solver.snapshot_prefix).name or net_name or solver_file.stem
     solver.snapshot_prefix = str((root / "snapshots" / stem).resolve())
     if solver.snapshot <= 0:
-        solver.snapshot = max(1, -(-solver.max_iter // DEFAULT_SNAPSHOTS_PER_RUN))
+        solver.snapshot = max(LEAST_SNAPSHOT_INTERVAL_ITERS, -(-solver.max_iter // DEFAULT_SNAPSHOTS_PER_RUN))
     solver.snapshot_after_train = True
     solver.random_seed = settings.seed
     solver.solver_mode = solver.CPU if settings.gpu is None else solver.GPU

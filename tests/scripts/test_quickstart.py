@@ -35,7 +35,9 @@ def kill_while_it_builds_an_lmdb(folder: Path) -> None:
     assert not (folder / "data" / "elpv_train_lmdb").exists()
 
 
-def test_killed_in_its_data_step_and_started_again_it_ends_with_a_network_that_has_learned(tmp_path: Path) -> None:
+def test_killed_in_its_data_step_and_started_again_it_ends_with_a_network_that_has_learned(
+    tmp_path: Path,
+) -> None:
     kill_while_it_builds_an_lmdb(tmp_path)
     process = start_quickstart(tmp_path)
     screen, _ = process.communicate(timeout=DEADLINE_SECONDS)
