@@ -56,8 +56,9 @@ done
 
 step "4/6  The network: ResNet-10, pre-activation, for four classes"
 "$batchbrew" generate resnet --depth 10 --classes 4 --crop 64 --stem imagenet \
-  --train data/elpv_train_lmdb --val data/elpv_val_lmdb --batch 32 --device-batch 32 --iterations "$iterations" --base-lr 0.01 --weight-decay 0.0005 --bn-fraction 0.9 \
-  --test-interval $((iterations / 5)) --snapshot $((iterations / 5)) --seed 1 --cpu --out "models/$name"
+  --train data/elpv_train_lmdb --val data/elpv_val_lmdb --batch 32 --device-batch 32 --bn-fraction 0.9 \
+  --iterations "$iterations" --base-lr 0.01 --weight-decay 0.0005 --test-interval $((iterations / 5)) \
+  --snapshot $((iterations / 5)) --seed 1 --cpu --out "models/$name"
 
 step "5/6  Training with real Caffe, $iterations iterations"
 if [ -e "logs/$name/run.json" ]; then

@@ -113,8 +113,7 @@ def _add_resnet_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--stem",
         choices=list(resnet.STEMS),
-        default="imagenet",
-        help="small, for small images: 3x3 of stride 1 and no pooling, instead of 7x7 of stride 2 and pooling",
+        help="small, for small images: 3x3 of stride 1 and no pooling; imagenet, the default: 7x7 of stride 2 and pooling",
     )
 
 

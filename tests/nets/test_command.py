@@ -281,9 +281,13 @@ def test_what_had_no_batch_norm_on_images_has_the_mean_of_ilsvrc12() -> None:
 def test_a_small_crop_is_pointed_to_the_small_stem(capsys: Capture) -> None:
     assert generate("--crop", "99") == 0
     assert "--crop 99 is small: --stem small begins with a 3×3" in capsys.readouterr().err
-    for options in (["--crop", "99", "--stem", "small"], ["--crop", "100"]):
+    for options in (
+        ["--crop", "99", "--stem", "small"],
+        ["--crop", "99", "--stem", "imagenet"],
+        ["--crop", "100"],
+    ):
         assert generate(*options) == 0
-        assert "small" not in capsys.readouterr().err
+        assert "is small" not in capsys.readouterr().err
 
 
 def test_nvidias_dialect_says_whose_it_is() -> None:

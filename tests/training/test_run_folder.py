@@ -24,7 +24,7 @@ def create(model: TinyModel, *, seed: int = 7, gpu: int | None = None) -> RunFol
 
 
 def test_a_run_holds_copies_that_name_each_other(tiny_model: Make) -> None:
-    model = tiny_model("max_iter: 50")
+    model = tiny_model("max_iter: 5010")
     (model.folder / "deploy.prototxt").write_text('name: "deployed"\n')
     with create(model, seed=11, gpu=3) as folder:
         root = folder.root
@@ -35,9 +35,7 @@ def test_a_run_holds_copies_that_name_each_other(tiny_model: Make) -> None:
     assert Path(solver.net).is_file()
     assert (root / "deploy.prototxt").read_text() == 'name: "deployed"\n'
     assert solver.snapshot_prefix == str(root / "snapshots" / "tiny")
-    assert (
-        solver.snapshot == 3
-    )  # 20 snapshots of a run for which the solver says nothing: every 2.5 iterations
+    assert solver.snapshot == 251  # 20 snapshots of a run whose solver says nothing
     assert (solver.random_seed, solver.solver_mode, solver.device_id) == (11, solver.GPU, 3)
     assert (
         f"cd {model.folder} && caffe train --solver {root}/solver.prototxt" in folder.solver_file.read_text()
