@@ -113,7 +113,8 @@ def _add_resnet_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--stem",
         choices=list(resnet.STEMS),
-        help="small, for small images: 3x3 of stride 1 and no pooling; imagenet, the default: 7x7 of stride 2 and pooling",
+        help="small, for small images: 3x3 of stride 1 and no pooling; imagenet, the default: 7x7 of stride 2 "
+        "and pooling",
     )
 
 
