@@ -104,7 +104,7 @@ layer { name: "loss" type: "EuclideanLoss" bottom: "ip" bottom: "label" top: "lo
 
 
 def test_a_large_loss_that_is_not_of_a_softmax_and_no_line_for_the_curve(tiny_model: Make) -> None:
-    model = tiny_model("max_iter: 4")
+    model = tiny_model("max_iter: 4", "snapshot: 1")
     model.net.write_text(REGRESSION)
     text = model.solver.read_text().replace("base_lr: 0.01", "base_lr: 1e-20")
     model.solver.write_text(text.replace("display: 10", "display: 0"))
