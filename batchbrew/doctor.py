@@ -8,12 +8,12 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from batchbrew import __version__
 from batchbrew.errors import EngineError
-from batchbrew.training.engine_process import EngineProcess, Event
-from batchbrew.training.engines import CaffePython, find_caffe_python
+from batchbrew.training.engines import find_caffe_python
+from batchbrew.training.probe import probe
 
 State = Literal["ok", "missing", "broken"]
 REQUIRED = ("protobuf", "pyyaml", "numpy", "lmdb", "opencv-python-headless", "typer", "rich", "matplotlib")
@@ -61,7 +61,7 @@ def _caffe(named: Path | None) -> list[Finding]:
         caffe = find_caffe_python(named)
     except EngineError as error:
         return [Finding("engine bvlc", "missing", "no Caffe found", str(error), needed=True)]
-    engine = _probe(caffe, gpu=None)
+    engine = probe(caffe, gpu=None)
     if isinstance(engine, str):
         remedy = "scripts/install_caffe.sh --force, or name another Caffe's Python in BATCHBREW_CAFFE_PYTHON"
         return [Finding("engine bvlc", "broken", f"{caffe.path}: {engine}", remedy, needed=True)]
@@ -69,31 +69,13 @@ def _caffe(named: Path | None) -> list[Finding]:
         f"Caffe {engine['caffe']}, {engine['layers']} layer types, Python {engine['python']}, "
         f"numpy {engine['numpy']}; {caffe.path} (from {caffe.source})"
     )
-    on_gpu = _probe(caffe, gpu=0)
+    on_gpu = probe(caffe, gpu=0)
     if isinstance(on_gpu, str):
         remedy = "train with --cpu, or name a Caffe built for your GPU in BATCHBREW_CAFFE_PYTHON"
         gpu = Finding("bvlc on a GPU", "missing", on_gpu, remedy)
     else:
         gpu = Finding("bvlc on a GPU", "ok", "works; NCCL " + ("yes" if on_gpu["nccl"] else "no"))
     return [Finding("engine bvlc", "ok", detail, needed=True), gpu]
-
-
-def _probe(caffe: CaffePython, *, gpu: int | None) -> dict[str, Any] | str:
-    """Start the engine and ask what it is; a text is the reason why it does not work."""
-    try:
-        process = EngineProcess(caffe, {"task": "probe", "gpu": gpu})
-    except EngineError as error:
-        return str(error)
-    found = None
-    for message in process.messages():
-        if isinstance(message, Event):
-            found = message.fields
-    return found or process.failure() or "it ended without a word"
-
-
-def works_on_gpu(caffe: CaffePython) -> bool:
-    """Whether this Caffe was built with GPU support and finds GPU 0."""
-    return shutil.which("nvidia-smi") is not None and not isinstance(_probe(caffe, gpu=0), str)
 
 
 def _torch_engine() -> Finding:

@@ -11,7 +11,6 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from batchbrew.atomic import write_file
-from batchbrew.doctor import works_on_gpu
 from batchbrew.errors import InputError
 from batchbrew.nets.shapes import ShapeError
 from batchbrew.proto import caffe_pb2
@@ -21,6 +20,7 @@ from batchbrew.training.engines import CaffePython, find_caffe_python
 from batchbrew.training.evaluation import TestResult, evaluate
 from batchbrew.training.finetuning import finetuning_solver
 from batchbrew.training.plot import plot_convergence
+from batchbrew.training.probe import works_on_gpu
 from batchbrew.training.recipe_model import solver_file
 from batchbrew.training.run_folder import RunFolder, RunSettings, create_run, look_at_run, new_seed, open_run
 from batchbrew.training.supervisor import MAX_SEED, Supervisor

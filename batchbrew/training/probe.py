@@ -1,0 +1,26 @@
+"""What an engine is and whether it has a GPU, found out by starting it."""
+
+import shutil
+from typing import Any
+
+from batchbrew.errors import EngineError
+from batchbrew.training.engine_process import EngineProcess, Event
+from batchbrew.training.engines import CaffePython
+
+
+def probe(caffe: CaffePython, *, gpu: int | None) -> dict[str, Any] | str:
+    """Start the engine and ask what it is; a text is the reason why it does not work."""
+    try:
+        process = EngineProcess(caffe, {"task": "probe", "gpu": gpu})
+    except EngineError as error:
+        return str(error)
+    found = None
+    for message in process.messages():
+        if isinstance(message, Event):
+            found = message.fields
+    return found or process.failure() or "it ended without a word"
+
+
+def works_on_gpu(caffe: CaffePython) -> bool:
+    """Whether this Caffe was built with GPU support and finds GPU 0."""
+    return shutil.which("nvidia-smi") is not None and not isinstance(probe(caffe, gpu=0), str)
