@@ -2,7 +2,6 @@
 
 import json
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -12,21 +11,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from batchbrew.atomic import write_file
 from batchbrew.errors import InputError
-from batchbrew.nets.shapes import ShapeError
-from batchbrew.proto import caffe_pb2
-from batchbrew.proto.text import read_prototxt
+from batchbrew.training.beginning import Choices, begin_run, create, resume_run
 from batchbrew.training.display import Display
 from batchbrew.training.engines import CaffePython, find_caffe_python
 from batchbrew.training.evaluation import TestResult, evaluate
 from batchbrew.training.finetuning import finetuning_solver
 from batchbrew.training.plot import plot_convergence
-from batchbrew.training.probe import works_on_gpu
-from batchbrew.training.recipe_model import solver_file
-from batchbrew.training.run_folder import RunFolder, RunSettings, create_run, look_at_run, new_seed, open_run
-from batchbrew.training.supervisor import MAX_SEED, Supervisor
-from batchbrew.training.weights import match_weights
-
-MAX_DEVICE = 2**31 - 1  # Caffe's device_id is an int32
+from batchbrew.training.run_folder import RunFolder, look_at_run
+from batchbrew.training.supervisor import Supervisor
 
 
 def train(
@@ -51,10 +43,12 @@ def train(
     _check_engine(engine)
     caffe = find_caffe_python(caffe_python)
     given = {option: value for option, value in (for_recipe or {}).items() if value is not None}
+    choices = Choices(run, weights, gpu, cpu, seed)
     if resume:
-        folder = _resume(solver, run, weights, gpu, cpu, seed, given, caffe)
+        folder = resume_run(solver, choices, given, caffe)
     else:
-        folder = _begin(solver, run, weights, gpu, cpu, seed, given, caffe, console)
+        folder, notes = begin_run(solver, choices, given, caffe)
+        _say(notes, console)
     _follow(folder, caffe, max_restarts, console)
 
 
@@ -77,12 +71,13 @@ def finetune(
     """Generate a net with a new classifier, train it from `weights`, and test it; see finetuning_solver."""
     _check_engine(engine)
     caffe = find_caffe_python(caffe_python)
-    _check_beginning([weights], seed)
+    choices = Choices(run, [weights], gpu, cpu, seed)
+    choices.check()
     with finetuning_solver(net, weights, classes, global_stats=global_stats, options=generator_options) as (
         file,
         notes,
     ):
-        folder = _create(file, run, [weights], gpu, cpu, seed, caffe)
+        folder = create(file, choices, caffe)
     _say(notes, console)
     _follow(folder, caffe, max_restarts, console)
     device = folder.settings.gpu
@@ -108,120 +103,8 @@ def _follow(folder: RunFolder, caffe: CaffePython, max_restarts: int, console: C
         console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
-def _resume(
-    solver: Path | None,
-    run: Path | None,
-    weights: list[Path],
-    gpu: str | None,
-    cpu: bool,
-    seed: int | None,
-    for_recipe: Mapping[str, object],
-    caffe: CaffePython,
-) -> RunFolder:
-    """Open a run to go on with; the device is all that may be another one."""
-    if run is None:
-        raise InputError("--resume needs --run DIR: the folder of the run to go on with")
-    given = {"SOLVER": solver, "--weights": weights or None, "--seed": seed, **for_recipe}
-    if names := [name for name, value in given.items() if value is not None]:
-        raise InputError(
-            f"--resume goes on with what {run} was begun with: leave out {' and '.join(names)} "
-            f"(what may change, max_iter or base_lr say, is changed in {run / 'solver.prototxt'})"
-        )
-    if not cpu and gpu is None:
-        return open_run(run)
-    device = _device(caffe_pb2.SolverParameter(), gpu, cpu, caffe)
-    folder = open_run(run)
-    folder.use_device(device)
-    return folder
-
-
-def _begin(
-    solver: Path | None,
-    run: Path | None,
-    weights: list[Path],
-    gpu: str | None,
-    cpu: bool,
-    seed: int | None,
-    for_recipe: Mapping[str, object],
-    caffe: CaffePython,
-    console: Console,
-) -> RunFolder:
-    if solver is None:
-        raise InputError(
-            "no solver is named: batchbrew train SOLVER.prototxt or RECIPE.yaml (or --resume --run DIR)"
-        )
-    _check_beginning(weights, seed)
-    with solver_file(solver, for_recipe) as (file, notes):
-        notes += _matches(file, weights)
-        folder = _create(file, run, weights, gpu, cpu, seed, caffe)
-    _say(notes, console)
-    return folder
-
-
-def _check_beginning(weights: Sequence[Path], seed: int | None) -> None:
-    for path in weights:
-        if not path.is_file():
-            raise InputError(f"{path} is not there: --weights takes a .caffemodel")
-    if seed is not None and not 0 <= seed < MAX_SEED:
-        raise InputError(f"--seed {seed}: choose one from 0 to {MAX_SEED - 1}")
-
-
-def _matches(solver: Path, weights: Sequence[Path]) -> list[str]:
-    """What each of the weights fills in the solver's training net; see match_weights."""
-    if not weights:
-        return []
-    parameters = read_prototxt(solver, caffe_pb2.SolverParameter)
-    net = read_prototxt(Path(parameters.net or parameters.train_net), caffe_pb2.NetParameter)
-    try:
-        return [f"{path}: {match_weights(net, path)}" for path in weights]
-    except ShapeError as error:  # a Python layer, say; Caffe itself compares them then
-        return [f"warning: whether the weights fit is not known beforehand: {error}"]
-
-
 def _say(notes: Sequence[str], console: Console) -> None:
     console.print("\n".join(notes), markup=False, highlight=False, soft_wrap=True, end="\n" if notes else "")
-
-
-def _create(
-    solver: Path,
-    run: Path | None,
-    weights: list[Path],
-    gpu: str | None,
-    cpu: bool,
-    seed: int | None,
-    caffe: CaffePython,
-) -> RunFolder:
-    parameters = read_prototxt(solver, caffe_pb2.SolverParameter)
-    if seed is None:
-        seed = parameters.random_seed if parameters.random_seed >= 0 else new_seed()
-    settings = RunSettings(
-        seed=seed,
-        gpu=_device(parameters, gpu, cpu, caffe),
-        working_directory=str(Path.cwd()),
-        weights=tuple(str(path.resolve()) for path in weights),
-    )
-    name = Path(parameters.snapshot_prefix).name or solver.stem
-    root = run or Path("logs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
-    return create_run(root, solver, settings)
-
-
-def _device(
-    parameters: caffe_pb2.SolverParameter, gpu: str | None, cpu: bool, caffe: CaffePython
-) -> int | None:
-    """The GPU to train on, or None for the CPU: as asked for, else as the solver says, else what there is."""
-    if cpu and gpu is not None:
-        raise InputError("--cpu and --gpu contradict each other: give one of them")
-    if cpu:
-        return None
-    if gpu is not None:
-        if not (gpu.isascii() and gpu.isdigit()):
-            raise InputError(f"--gpu {gpu}: one GPU at a time is supported: give its number, 0 for the first")
-        if int(gpu) > MAX_DEVICE:
-            raise InputError(f"--gpu {gpu}: there is no such GPU: give its number, 0 for the first")
-        return int(gpu)
-    if parameters.HasField("solver_mode"):
-        return parameters.device_id if parameters.solver_mode == parameters.GPU else None
-    return 0 if works_on_gpu(caffe) else None
 
 
 def _check_engine(engine: str) -> None:

@@ -1,0 +1,125 @@
+"""How a run begins or goes on: which weights, device, seed and folder it gets of what was asked for."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from batchbrew.errors import InputError
+from batchbrew.nets.shapes import ShapeError
+from batchbrew.proto import caffe_pb2
+from batchbrew.proto.text import read_prototxt
+from batchbrew.training.engines import CaffePython
+from batchbrew.training.probe import works_on_gpu
+from batchbrew.training.recipe_model import solver_file
+from batchbrew.training.run_folder import RunFolder, RunSettings, create_run, new_seed, open_run
+from batchbrew.training.supervisor import MAX_SEED
+from batchbrew.training.weights import match_weights
+
+MAX_DEVICE = 2**31 - 1  # Caffe's device_id is an int32
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What was asked for beside the solver: options of the command line, None or empty where not given."""
+
+    run: Path | None = None
+    weights: Sequence[Path] = ()
+    gpu: str | None = None
+    cpu: bool = False
+    seed: int | None = None
+
+    def check(self) -> None:
+        """Raise InputError for weights that are not there and a seed that cannot be meant."""
+        for path in self.weights:
+            if not path.is_file():
+                raise InputError(f"{path} is not there: --weights takes a .caffemodel")
+        if self.seed is not None and not 0 <= self.seed < MAX_SEED:
+            raise InputError(f"--seed {self.seed}: choose one from 0 to {MAX_SEED - 1}")
+
+
+def resume_run(
+    solver: Path | None, choices: Choices, for_recipe: Mapping[str, object], caffe: CaffePython
+) -> RunFolder:
+    """Open a run to go on with; the device is all that may be another one."""
+    run = choices.run
+    if run is None:
+        raise InputError("--resume needs --run DIR: the folder of the run to go on with")
+    given = {
+        "SOLVER": solver, "--weights": choices.weights or None, "--seed": choices.seed, **for_recipe,
+    }  # fmt: skip
+    if names := [name for name, value in given.items() if value is not None]:
+        raise InputError(
+            f"--resume goes on with what {run} was begun with: leave out {' and '.join(names)} "
+            f"(what may change, max_iter or base_lr say, is changed in {run / 'solver.prototxt'})"
+        )
+    if not choices.cpu and choices.gpu is None:
+        return open_run(run)
+    device = _device(caffe_pb2.SolverParameter(), choices, caffe)
+    folder = open_run(run)
+    folder.use_device(device)
+    return folder
+
+
+def begin_run(
+    solver: Path | None, choices: Choices, for_recipe: Mapping[str, object], caffe: CaffePython
+) -> tuple[RunFolder, list[str]]:
+    """Make the run folder of a solver or recipe; and what to tell."""
+    if solver is None:
+        raise InputError(
+            "no solver is named: batchbrew train SOLVER.prototxt or RECIPE.yaml (or --resume --run DIR)"
+        )
+    choices.check()
+    with solver_file(solver, for_recipe) as (file, notes):
+        notes += _matches(file, choices.weights)  # before anything is made
+        return create(file, choices, caffe), notes
+
+
+def create(solver: Path, choices: Choices, caffe: CaffePython) -> RunFolder:
+    """Make the run folder of a solver."""
+    parameters = read_prototxt(solver, caffe_pb2.SolverParameter)
+    seed = choices.seed
+    if seed is None:
+        seed = parameters.random_seed if parameters.random_seed >= 0 else new_seed()
+    settings = RunSettings(
+        seed=seed,
+        gpu=_device(parameters, choices, caffe),
+        working_directory=str(Path.cwd()),
+        weights=tuple(str(path.resolve()) for path in choices.weights),
+    )
+    name = Path(parameters.snapshot_prefix).name or solver.stem
+    root = choices.run or Path("logs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    return create_run(root, solver, settings)
+
+
+def _matches(solver: Path, weights: Sequence[Path]) -> list[str]:
+    """What each of the weights fills in the solver's training net; see match_weights."""
+    if not weights:
+        return []
+    parameters = read_prototxt(solver, caffe_pb2.SolverParameter)
+    file = parameters.net or parameters.train_net
+    if not file:
+        return []  # create_run refuses it
+    net = read_prototxt(file, caffe_pb2.NetParameter)
+    try:
+        return [f"{path}: {match_weights(net, path)}" for path in weights]
+    except ShapeError as error:  # a Python layer, say; Caffe itself compares them then
+        return [f"warning: whether the weights fit is not known beforehand: {error}"]
+
+
+def _device(parameters: caffe_pb2.SolverParameter, choices: Choices, caffe: CaffePython) -> int | None:
+    """The GPU to train on, or None for the CPU: as asked for, else as the solver says, else what there is."""
+    gpu = choices.gpu
+    if choices.cpu and gpu is not None:
+        raise InputError("--cpu and --gpu contradict each other: give one of them")
+    if choices.cpu:
+        return None
+    if gpu is not None:
+        if not (gpu.isascii() and gpu.isdigit()):
+            raise InputError(f"--gpu {gpu}: one GPU at a time is supported: give its number, 0 for the first")
+        if int(gpu) > MAX_DEVICE:
+            raise InputError(f"--gpu {gpu}: there is no such GPU: give its number, 0 for the first")
+        return int(gpu)
+    if parameters.HasField("solver_mode"):
+        return parameters.device_id if parameters.solver_mode == parameters.GPU else None
+    return 0 if works_on_gpu(caffe) else None
