@@ -84,4 +84,6 @@ What to type next (in $PWD):
   $typed lmdb build --folder YOUR_PHOTOS/train --out data/train_lmdb       # a folder for each class
   $typed generate resnet --depth 18 --classes N --train data/train_lmdb --val data/val_lmdb --out models/mine
   $typed train models/mine/solver.prototxt --run logs/mine
+  $typed finetune --net resnet10 --crop 64 --weights logs/$name/snapshots/resnet10_iter_$iterations.caffemodel \\
+    --classes N --train data/train_lmdb --val data/val_lmdb
 SCREEN

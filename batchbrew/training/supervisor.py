@@ -6,7 +6,6 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from types import FrameType
@@ -15,6 +14,7 @@ from typing import Any
 from batchbrew.atomic import end_half_line
 from batchbrew.errors import BatchBrewError, EngineError, InputError
 from batchbrew.solver.schedule import learning_rate
+from batchbrew.training.attempt import Attempt, Start
 from batchbrew.training.data_order import TrainingData, training_data
 from batchbrew.training.display import Display
 from batchbrew.training.divergence import DivergenceDetector, loss_is_a_mean
@@ -36,35 +36,6 @@ class Diverged(BatchBrewError):
 
 class Interrupted(BatchBrewError):
     """The user ended training before its last iteration."""
-
-
-@dataclass(frozen=True)
-class Start:
-    """Where an attempt begins: a snapshot, or (None) the initial weights at iteration 0."""
-
-    snapshot: Snapshot | None
-    state: Path | None
-
-    @property
-    def iteration(self) -> int:
-        """The first iteration of the attempt."""
-        return self.snapshot.iteration if self.snapshot else 0
-
-
-@dataclass
-class Attempt:
-    """What is known of the attempt that is running."""
-
-    start: Start
-    seed: int
-    batches_before: int  # of the training data, dropped or read by earlier attempts
-    detector: DivergenceDetector = field(default_factory=lambda: DivergenceDetector(loss_weight=0))
-    parameters: int | None = None  # numbers in the net's blobs
-    iteration: int = 0
-    loss: float = float("nan")
-    divergence: str | None = None
-    asked_to_stop: bool = False
-    finished: bool = False
 
 
 class Supervisor:
