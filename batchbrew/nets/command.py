@@ -5,6 +5,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from batchbrew.errors import BatchBrewError, InputError
 from batchbrew.nets.families import FAMILIES
@@ -51,10 +52,16 @@ def generate_family(arguments: list[str], prog: str) -> int:
     return main(arguments[0], arguments[1:], prog=f"{prog} {arguments[0]}")
 
 
+class _OneLineErrors(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Without the usage, which is 25 lines for these options and hides what was wrong."""
+        self.exit(2, f"{self.prog}: error: {message}; options: {self.prog} --help\n")
+
+
 def generator_parser(family: str, prog: str | None = None) -> argparse.ArgumentParser:
     """All options of `family`, a key of FAMILIES."""
     row = FAMILIES[family]
-    parser = argparse.ArgumentParser(
+    parser = _OneLineErrors(
         prog=prog,
         description="Write train_val.prototxt, deploy.prototxt and solver.prototxt of\n" + row.description,
         epilog="example:\n"

@@ -184,7 +184,10 @@ def test_wrong_values_are_refused_in_one_line(options: list[str], message: str, 
 )
 def test_wrong_usage_is_refused(options: list[str], message: str, capsys: Capture) -> None:
     assert generate(*options) == 2
-    assert message in capsys.readouterr().err
+    shown = capsys.readouterr().err
+    assert message in shown
+    assert shown.endswith("; options: generate_resnet.py --help\n")
+    assert shown.count("\n") == 1
 
 
 def test_an_existing_file_in_the_way_is_told(capsys: Capture) -> None:
