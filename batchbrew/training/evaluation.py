@@ -108,15 +108,20 @@ def describe_test_set(
         )
     data = _data_layer(net, net_file)
     source = data.data_param.source or data.image_data_param.source
-    count = _count(data, folder) if images is None else images
+    leveldb = data.type == "Data" and data.data_param.backend != caffe_pb2.DataParameter.LMDB
+    count = images if leveldb and images is not None else _count(data, folder)
     if count < 1:
         raise InputError(f"{source}: there is no image to test on")
+    if images is not None and images > count:  # Caffe would begin again, and count images twice
+        raise InputError(
+            f"--images {images} is more than the {count} that {source} holds: leave it away for all"
+        )
     judge = judges[-1]  # the last: GoogLeNet's auxiliary heads come before its own
     if len(judge.bottom) != 2:
         raise InputError(
             f"{net_file}: layer {judge.name!r} has {len(judge.bottom)} bottoms: scores and labels are expected"
         )
-    return TestSet(source, count, judge.bottom[0], judge.bottom[1])
+    return TestSet(source, count if images is None else images, judge.bottom[0], judge.bottom[1])
 
 
 def _data_layer(net: caffe_pb2.NetParameter, net_file: Path) -> caffe_pb2.LayerParameter:

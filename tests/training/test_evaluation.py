@@ -281,3 +281,11 @@ def test_what_is_refused_before_caffe_is_started(
     damage(tmp_path)
     with pytest.raises(InputError, match=message):
         evaluate(net, weights, CaffePython(tmp_path / "is never started", "the tests"))
+
+
+def test_more_images_than_there_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_lmdb(tmp_path / "test_lmdb", images(2))
+    net, weights = write_net(tmp_path / "net.prototxt", 2), write_weights(tmp_path / "w.caffemodel")
+    with pytest.raises(InputError, match="--images 3 is more than the 2 that test_lmdb holds"):
+        evaluate(net, weights, CaffePython(tmp_path / "is never started", "the tests"), images=3)
