@@ -167,18 +167,16 @@ def _check_whole(name: str, value: int, at_least: int = 1) -> None:
 def explain(plan: TrainingPlan, solver: pb.SolverParameter) -> list[str]:
     """The arithmetic behind `solver`, in sentences of plain ASCII: a solver.prototxt's header."""
     tested_images = solver.test_iter[0] * plan.val_batch_images
-    each = (
-        "each once"
-        if tested_images == plan.val_images
-        else f"{tested_images - plan.val_images:,} of them twice"
-    )
+    again = tested_images - plan.val_images
+    each = f"{again:,} of them counted again" if again else "each once"
+    batches = "1 batch" if solver.test_iter[0] == 1 else f"{solver.test_iter[0]:,} batches"
     return [
         _explain_duration(plan, solver.max_iter),
         f"An iteration: iter_size {solver.iter_size} x {plan.device_batch_images} images on the device "
         f"= {plan.batch_images}, for one update.",
         explain_decay(solver, plan.decay),
         f"A test every {in_iterations(solver.test_interval)}{in_epochs(plan.test_epochs)}: "
-        f"{solver.test_iter[0]:,} batches of {plan.val_batch_images} for {plan.val_images:,} images, {each}.",
+        f"{batches} of {plan.val_batch_images} for {plan.val_images:,} images, {each}.",
     ]
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from batchbrew.errors import InputError
+from batchbrew.lint.linter import lint_file
 from batchbrew.nets.shapes import ShapeError
 from batchbrew.proto import caffe_pb2
 from batchbrew.proto.text import read_prototxt
@@ -78,6 +79,7 @@ def begin_run(
 def create(solver: Path, choices: Choices, caffe: CaffePython) -> RunFolder:
     """Make the run folder of a solver."""
     parameters = read_prototxt(solver, caffe_pb2.SolverParameter)
+    _check_labels(solver)
     seed = choices.seed
     if seed is None:
         seed = parameters.random_seed if parameters.random_seed >= 0 else new_seed()
@@ -90,6 +92,15 @@ def create(solver: Path, choices: Choices, caffe: CaffePython) -> RunFolder:
     name = Path(parameters.snapshot_prefix).name or solver.stem
     root = choices.run or Path("logs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
     return create_run(root, solver, settings)
+
+
+def _check_labels(solver: Path) -> None:
+    """Refuse labels that the classifier has no output for: Caffe would train on numbers beyond the scores."""
+    for finding in lint_file(solver):
+        if finding.rule == "labels":
+            raise InputError(
+                f"{finding.file}: {finding.layer}: {finding.what} ({finding.fix}, or take other data)"
+            )
 
 
 def _matches(solver: Path, weights: Sequence[Path]) -> list[str]:

@@ -92,7 +92,7 @@ def test_the_arithmetic_in_words() -> None:
     plan = replace(PAPER, epochs=None, iterations=1000, train_images=512, val_images=95)
     words = explain(plan, build_solver(plan))
     assert words[0] == "Duration: 1,000 iterations x 256 / 512 images = 500 epochs."
-    assert words[3] == "A test every 16 iterations: 10 batches of 10 for 95 images, 5 of them twice."
+    assert words[3] == "A test every 16 iterations: 10 batches of 10 for 95 images, 5 of them counted again."
 
 
 @pytest.mark.parametrize(

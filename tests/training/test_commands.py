@@ -168,3 +168,13 @@ def test_a_run_without_any_snapshot_cannot_be_tested(tiny_model: Make) -> None:
     shutil.copy(model.net, "run/train_val.prototxt")
     with open_run(Path("run")) as folder:
         assert not folder.ledger.good()
+
+
+def test_labels_that_are_no_class_are_refused_before_training(tiny_model: Make) -> None:
+    model = tiny_model("max_iter: 4")
+    model.net.write_text(model.net.read_text().replace("num_output: 3", "num_output: 2"))
+    with pytest.raises(
+        InputError, match=r"num_output is 2, so labels go from 0 to 1, but train_lmdb has label 2"
+    ):
+        train(model.solver, run=Path("run"))
+    assert not Path("run").exists()

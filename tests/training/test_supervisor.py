@@ -48,7 +48,9 @@ def weights_of(model: Path) -> list[np.ndarray[Any, Any]]:
 
 
 def events_of(run: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()]
+    """The events of a run; of a line during which the supervisor was killed, the kernel may write only a part."""
+    lines = (run / "events.jsonl").read_text().splitlines()
+    return [json.loads(line) for line in lines if line.endswith("}")]
 
 
 def worker_of(supervisor: int) -> int | None:
