@@ -13,7 +13,7 @@ from batchbrew.nets.generation import Model, ModelRequest, build_model
 from batchbrew.nets.model_folder import DEPLOY, SOLVER, TRAIN_VAL, model_texts, write_model
 from batchbrew.nets.network_options import network_options
 from batchbrew.nets.options import data_options, output_options
-from batchbrew.nets.requests import read_request
+from batchbrew.nets.requests import Warn, read_request
 from batchbrew.nets.training_options import training_options
 
 STANDARD_OUTPUT = "-"
@@ -76,6 +76,13 @@ def generator_parser(family: str, prog: str | None = None) -> argparse.ArgumentP
     return parser
 
 
+def requested_model(family: str, options: argparse.Namespace, warn: Warn) -> tuple[ModelRequest, Model]:
+    """What `options`, those of `family`'s parser, ask for; `warn` is told what was assumed. Raises InputError."""
+    row = FAMILIES[family]
+    request = read_request(options, row.network(options), row.device_batch_images, warn)
+    return request, build_model(request)
+
+
 def _generate(family: str, options: argparse.Namespace, made_by: str) -> None:
     to_stdout = options.out == STANDARD_OUTPUT
     if to_stdout:
@@ -83,9 +90,7 @@ def _generate(family: str, options: argparse.Namespace, made_by: str) -> None:
     elif options.print is not None:
         raise InputError(f"--print {options.print} is for --out -: leave it away, or write --out -")
     warnings: list[str] = []
-    row = FAMILIES[family]
-    request = read_request(options, row.network(options), row.device_batch_images, warnings.append)
-    model = build_model(request)
+    request, model = requested_model(family, options, warnings.append)
     if to_stdout:
         print(model_texts(model, made_by)[FILES[options.print or "train_val"]], end="")
     else:

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from batchbrew.errors import InputError
-from batchbrew.nets.command import generator_parser
+from batchbrew.nets.command import generator_parser, requested_model
 from batchbrew.nets.families import FAMILIES
-from batchbrew.nets.generation import Model, build_model
-from batchbrew.nets.requests import Warn, read_request
+from batchbrew.nets.generation import Model
+from batchbrew.nets.requests import Warn
 from batchbrew.solver.recipe import Key, Recipe
 
 SECTIONS = ("network", "training")
@@ -32,17 +32,14 @@ def build_recipe(recipe: Recipe, given: Given, warn: Warn) -> Model:
     the recipe, and for what the generator refuses.
     """
     family = str(recipe.value(FAMILY, Key(str, choices=list(FAMILIES))))
-    parser, row = generator_parser(family), FAMILIES[family]
+    parser = generator_parser(family)
     options = recipe_options(recipe, parser, given)
 
     def in_keys(message: str) -> str:
         return _in_keys(message, parser, given)
 
     try:
-        request = read_request(
-            options, row.network(options), row.device_batch_images, lambda text: warn(in_keys(text))
-        )
-        model = build_model(request)
+        _, model = requested_model(family, options, lambda text: warn(in_keys(text)))
     except InputError as error:
         raise InputError(f"{recipe.path}: {in_keys(str(error))}") from error
     return replace(model, warnings=[*map(in_keys, model.warnings)], notes=[*map(in_keys, model.notes)])

@@ -10,15 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from batchbrew.errors import EngineError, InputError
+from batchbrew.nets.phases import TOP_5_FROM_CLASSES
 from batchbrew.nets.state import layers_in_state
 from batchbrew.proto import caffe_pb2
 from batchbrew.proto.binary import read_binary
 from batchbrew.proto.text import read_prototxt, write_prototxt
 from batchbrew.training.engine_process import EngineProcess, Event
 from batchbrew.training.engines import CaffePython
-from batchbrew.training.weights import NORMALISATIONS, layer_blobs
-
-TOP_5_FROM_CLASSES = 6  # of five classes, every guess of five is right
+from batchbrew.training.weights import NORMALISATIONS, layer_blobs, some
 
 
 @dataclass(frozen=True)
@@ -214,12 +213,8 @@ def _refuse_foreign_weights(weights: Path, trained: set[str], layers: list[tuple
     if telling and not trained.intersection(telling):
         raise InputError(
             f"{weights} belongs to another network: it has weights for none of this net's layers "
-            f"({_some(telling)}), but for {_some(sorted(trained)) or 'no layer at all'}"
+            f"({some(telling)}), but for {some(sorted(trained)) or 'no layer at all'}"
         )
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def _result(fields: dict[str, object], *, untrained: tuple[str, ...]) -> TestResult:

@@ -12,11 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from batchbrew.errors import InputError
-from batchbrew.nets.command import generator_parser
-from batchbrew.nets.families import FAMILIES
-from batchbrew.nets.generation import build_model
-from batchbrew.nets.model_folder import SOLVER, write_model
-from batchbrew.nets.requests import read_request
+from batchbrew.nets.command import generator_parser, requested_model
+from batchbrew.nets.model_folder import SOLVER
+from batchbrew.training.recipe_model import write_run_model
 from batchbrew.training.weights import match_weights, some
 
 CLASSIFIER_RATE = 10
@@ -55,22 +53,10 @@ def finetuning_solver(
     with tempfile.TemporaryDirectory(prefix="batchbrew-finetune-") as folder:
         arguments += [*options, "--name", f"{net}_finetuned", "--out", folder]
         parser = generator_parser(family, "batchbrew finetune")
-        request_options = parser.parse_args(arguments)
-        row = FAMILIES[family]
         warnings: list[str] = []
-        request = read_request(
-            request_options, row.network(request_options), row.device_batch_images, warnings.append
-        )
-        model = build_model(request)
-        model.solver.ClearField("solver_mode")  # which device is a matter of the run
-        write_model(
-            Path(folder), model, f"batchbrew finetune --net {net} --weights {weights} --classes {classes}"
-        )
-        notes = [
-            *model.explanation,
-            *model.notes,
-            *(f"warning: {text}" for text in [*warnings, *model.warnings]),
-        ]
+        _, model = requested_model(family, parser.parse_args(arguments), warnings.append)
+        made_by = f"batchbrew finetune --net {net} --weights {weights} --classes {classes}"
+        notes = write_run_model(Path(folder), model, warnings, made_by)
         match = match_weights(model.train_val, weights)
         if lacking := [layer for layer in match.without_identity if layer != name]:
             raise InputError(

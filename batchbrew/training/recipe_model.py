@@ -2,12 +2,13 @@
 
 import shlex
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from batchbrew.atomic import write_file
 from batchbrew.errors import InputError
+from batchbrew.nets.generation import Model
 from batchbrew.nets.model_folder import SOLVER, write_model
 from batchbrew.nets.recipes import build_recipe
 from batchbrew.solver.recipe import read_recipe
@@ -46,8 +47,14 @@ def _write_model(source: Path, options: Mapping[str, object], folder: Path) -> l
     recipe = read_recipe(source)
     warnings: list[str] = []
     model = build_recipe(recipe, {**options, "--out": str(folder)}, warnings.append)
-    model.solver.ClearField("solver_mode")  # a recipe does not know on what it will be trained
     typed = [f"{option}={value}" for option, value in options.items()]
-    write_model(folder, model, shlex.join(["batchbrew", "train", str(source), *typed]))
+    notes = write_run_model(folder, model, warnings, shlex.join(["batchbrew", "train", str(source), *typed]))
     write_file(folder / RECIPE, recipe.text)
+    return notes
+
+
+def write_run_model(folder: Path, model: Model, warnings: Sequence[str], made_by: str) -> list[str]:
+    """Write the model folder of a run, which decides on its device by itself; return what to tell."""
+    model.solver.ClearField("solver_mode")
+    write_model(folder, model, made_by)
     return [*model.explanation, *model.notes, *(f"warning: {text}" for text in [*warnings, *model.warnings])]

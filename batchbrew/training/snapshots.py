@@ -21,8 +21,6 @@ from batchbrew.proto import caffe_pb2
 from batchbrew.proto.binary import read_binary
 from batchbrew.proto.blobs import blob_array
 
-LEARNED_NET_TAG = b"\x12"  # SolverState.learned_net: field 2, length-delimited
-
 
 class BadSnapshot(InputError):
     """A snapshot that must not be restored from."""
@@ -210,9 +208,9 @@ def set_learned_net(state: Path, model: Path) -> None:
     Appends the field: in Protocol Buffers the last value of a singular field holds, and Caffe reads with
     the C++ parser. So a state of hundreds of megabytes need not be written again.
     """
-    name = str(model.resolve()).encode()
+    field = caffe_pb2.SolverState(learned_net=str(model.resolve())).SerializeToString()
     with state.open("ab") as file:
-        file.write(LEARNED_NET_TAG + _varint(len(name)) + name)
+        file.write(field)
 
 
 def sha256(path: Path) -> str:
@@ -222,11 +220,3 @@ def sha256(path: Path) -> str:
         while chunk := file.read(1 << 20):
             digest.update(chunk)
     return digest.hexdigest()
-
-
-def _varint(number: int) -> bytes:
-    encoded = bytearray()
-    while number > 0x7F:
-        encoded.append(number & 0x7F | 0x80)
-        number >>= 7
-    return bytes([*encoded, number])
