@@ -6,12 +6,12 @@ import pytest
 
 from batchbrew.nets.shapes import EmptyBlobError, ShapeError, infer_shapes
 from batchbrew.nets.shapes.families import LAYER_TYPES
+from batchbrew.parity.specimens.specimens import MAKERS, specimens
+from batchbrew.parity.specimens.wirings import wirings
 from batchbrew.proto import caffe_pb2 as pb
 from batchbrew.proto.text import format_prototxt, parse_prototxt
 from tests.conftest import RunCaffe
 from tests.nets.shapes.caffe_builds import Build, build_in_caffe
-from tests.nets.shapes.specimens import MAKERS, specimens
-from tests.nets.shapes.wirings import wirings
 
 SEED, ROUNDS, WIRINGS = 1, 4, 150
 READING_FILES = {"Data", "HDF5Data", "HDF5Output", "ImageData", "WindowData", "Python"}

@@ -1,34 +1,30 @@
-"""Random layers of every type that needs no file, most of them valid; `specimens(seed, count)` makes networks."""
+"""Random layers of every type that needs no file, most of them valid; `specimens(seed, rounds)` makes networks."""
 
 from collections.abc import Iterator
 from random import Random
 
-from batchbrew.nets.shapes import Shape
-from batchbrew.proto import caffe_pb2 as pb
-from tests.nets.shapes.chance import Maker, maybe
-from tests.nets.shapes.end_specimens import (
-    accuracy,
-    contrastive_loss,
-    dummy_data,
-    infogain_loss,
-    input_,
-    label_loss,
-    memory_data,
-    pair_loss,
-    softmax_loss,
-)
-from tests.nets.shapes.learned_specimens import (
+from batchbrew.parity.specimens.chance import Maker, Specimen, maybe
+from batchbrew.parity.specimens.learned_specimens import (
     batch_norm,
     embed,
     inner_product,
     lstm_unit,
-    neuron,
     parameter,
     prelu,
     recurrent,
     scale_or_bias,
 )
-from tests.nets.shapes.rearranging_specimens import (
+from batchbrew.parity.specimens.loss_specimens import (
+    accuracy,
+    contrastive_loss,
+    euclidean_loss,
+    infogain_loss,
+    label_loss,
+    sigmoid_cross_entropy_loss,
+    softmax_loss,
+)
+from batchbrew.parity.specimens.neuron_specimens import NEURONS, neuron
+from batchbrew.parity.specimens.rearranging_specimens import (
     arg_max,
     batch_reindex,
     concat,
@@ -45,15 +41,15 @@ from tests.nets.shapes.rearranging_specimens import (
     split,
     tile,
 )
-from tests.nets.shapes.window_specimens import convolution, lrn, pooling, spp
+from batchbrew.parity.specimens.source_specimens import dummy_data, input_, memory_data
+from batchbrew.parity.specimens.window_specimens import convolution, lrn, pooling, spp
+from batchbrew.proto import caffe_pb2 as pb
 
-NEURONS = ("AbsVal", "BNLL", "Clip", "Dropout", "ELU", "Exp", "Log", "Power", "ReLU", "Sigmoid", "Swish", "TanH",
-           "Threshold")  # fmt: skip
+LAYER = "tested"  # the name of a specimen's layer
 MAKERS: dict[str, Maker] = {
     **{kind: neuron(kind) for kind in NEURONS},
     **{kind: convolution(kind) for kind in ("Convolution", "Deconvolution", "Im2col")},
     **{kind: scale_or_bias(kind) for kind in ("Scale", "Bias")},
-    **{kind: pair_loss(kind) for kind in ("EuclideanLoss", "SigmoidCrossEntropyLoss")},
     **{kind: label_loss(kind) for kind in ("HingeLoss", "MultinomialLogisticLoss")},
     **{kind: recurrent(kind) for kind in ("LSTM", "RNN")},
     "Accuracy": accuracy,
@@ -66,6 +62,7 @@ MAKERS: dict[str, Maker] = {
     "DummyData": dummy_data,
     "Eltwise": eltwise,
     "Embed": embed,
+    "EuclideanLoss": euclidean_loss,
     "Filter": filter_,
     "Flatten": flatten,
     "InfogainLoss": infogain_loss,
@@ -81,6 +78,7 @@ MAKERS: dict[str, Maker] = {
     "Reduction": reduction,
     "Reshape": reshape,
     "SPP": spp,
+    "SigmoidCrossEntropyLoss": sigmoid_cross_entropy_loss,
     "Silence": silence,
     "Slice": slice_,
     "Softmax": softmax,
@@ -93,23 +91,31 @@ OFTEN = {"Convolution": 5, "Deconvolution": 4, "Im2col": 3, "Pooling": 6, "Resha
 
 
 def specimens(seed: int, rounds: int) -> Iterator[tuple[str, pb.NetParameter]]:
-    """Networks of an Input and one layer; by their number each can be made again."""
-    for number in range(rounds):
-        for kind, make in MAKERS.items():
-            for again in range(OFTEN.get(kind, 1)):
-                random = Random(f"{seed} {kind} {number} {again}")
-                yield f"{kind} {number}.{again}", network(random, *make(random))
+    """Networks of an Input and one layer, with names like "Pooling 3": the type and the number of each."""
+    for kind in MAKERS:
+        for number in range(rounds * OFTEN.get(kind, 1)):
+            _, net = specimen(kind, seed, number)
+            yield f"{kind} {number}", net
 
 
-def network(random: Random, bottoms: list[Shape], layer: pb.LayerParameter) -> pb.NetParameter:
+def specimen(kind: str, seed: int, number: int) -> tuple[Specimen, pb.NetParameter]:
+    """The layer of that type, seed and number, the same every time, and the network of it."""
+    random = Random(f"{seed} {kind} {number}")
+    made = MAKERS[kind](random)
+    return made, network(random, made)
+
+
+def network(random: Random, specimen: Specimen) -> pb.NetParameter:
+    """Bottoms are named in0, in1, ...; the layer LAYER. Where a specimen may be in place, some are."""
     net = pb.NetParameter(name="specimen")
+    bottoms, layer = specimen.bottoms, specimen.layer
     if bottoms:
         tops = [f"in{index}" for index in range(len(bottoms))]
-        inputs = pb.InputParameter(shape=[pb.BlobShape(dim=bottom) for bottom in bottoms])
+        inputs = pb.InputParameter(shape=[pb.BlobShape(dim=bottom.shape) for bottom in bottoms])
         net.layer.add(name="input", type="Input", top=tops, input_param=inputs)
         layer.bottom.extend(tops)
     if not layer.top and layer.type != "Silence" and not layer.type.endswith("Loss"):
-        layer.top.append("in0" if bottoms and layer.type in NEURONS and maybe(random) else "top0")
-    layer.name = "layer"
+        layer.top.append("in0" if specimen.in_place and maybe(random) else "top0")
+    layer.name = LAYER
     net.layer.append(layer)
     return net

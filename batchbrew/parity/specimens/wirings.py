@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from random import Random
 
+from batchbrew.parity.specimens.chance import maybe
 from batchbrew.proto import caffe_pb2 as pb
-from tests.nets.shapes.chance import maybe
 
 ELEMENTWISE = (
     "ReLU",

@@ -2,10 +2,20 @@
 
 from random import Random
 
+from batchbrew.parity.specimens.chance import (
+    Bottom,
+    Maker,
+    Specimen,
+    any_shape,
+    image,
+    maybe,
+    shape,
+    some_learning_rates,
+)
+from batchbrew.parity.specimens.values import Values, distinct, usual, with_ties
 from batchbrew.proto import caffe_pb2 as pb
-from tests.nets.shapes.chance import Maker, Specimen, any_shape, image, maybe, shape
 
-POOL_METHODS = 2 * [pb.PoolingParameter.MAX, pb.PoolingParameter.AVE] + [pb.PoolingParameter.STOCHASTIC]
+POOL_METHODS = 4 * [pb.PoolingParameter.MAX, pb.PoolingParameter.AVE] + [pb.PoolingParameter.STOCHASTIC]
 
 
 def windows(random: Random, parameter: pb.ConvolutionParameter, spatial: int) -> None:
@@ -21,10 +31,12 @@ def windows(random: Random, parameter: pb.ConvolutionParameter, spatial: int) ->
         parameter.stride_h, parameter.stride_w = random.randint(1, 3), random.randint(1, 3)
     elif maybe(random, 0.7):
         parameter.stride.extend(values(1, 3))
-    if maybe(random):
+    if spatial == 2 and maybe(random):
         parameter.pad_h, parameter.pad_w = random.randint(0, 2), random.randint(0, 2)
     elif maybe(random, 0.5):
         parameter.pad.extend(values(0, 2))
+    elif maybe(random, 0.05):
+        parameter.pad_h = 1
     if maybe(random):
         parameter.dilation.extend(values(1, 3))
     if maybe(random, 0.06):
@@ -45,13 +57,18 @@ def convolution(kind: str) -> Maker:
             parameter.num_output = random.choice([2, 4, 6])
             parameter.group = random.choice([1, 1, 1, 2, 4])
             parameter.bias_term = maybe(random, 0.6)
+            some_learning_rates(random, layer, 1 + parameter.bias_term)
         if maybe(random, 0.1):
             parameter.force_nd_im2col = True
         bottoms = random.choice([1, 1, 1, 2]) if kind != "Im2col" else 1
         layer.top.extend(f"top{index}" for index in range(bottoms))
-        return [bottom] * bottoms, layer
+        return Specimen([Bottom(bottom)] * bottoms, layer)
 
     return make
+
+
+def _for_a_maximum(random: Random) -> Values:
+    return random.choice([usual, distinct, with_ties])
 
 
 def pooling(random: Random) -> Specimen:
@@ -77,18 +94,26 @@ def pooling(random: Random) -> Specimen:
     if maybe(random, 0.2):
         parameter.round_mode = pb.PoolingParameter.FLOOR
     layer.top.extend(["top0", "top1"][: 2 if maybe(random, 0.2) else 1])
-    return [image(random) if maybe(random, 0.95) else any_shape(random)], layer
+    bottom = image(random) if maybe(random, 0.95) else any_shape(random)
+    return Specimen([Bottom(bottom, _for_a_maximum(random))], layer)
 
 
 def spp(random: Random) -> Specimen:
     layer = pb.LayerParameter(type="SPP")
     layer.spp_param.pyramid_height = random.randint(1, 4)
     layer.spp_param.pool = random.choice([pb.SPPParameter.MAX, pb.SPPParameter.AVE])
-    return [image(random)], layer
+    return Specimen([Bottom(image(random), _for_a_maximum(random))], layer)
 
 
 def lrn(random: Random) -> Specimen:
     layer = pb.LayerParameter(type="LRN")
-    layer.lrn_param.local_size = random.choice([1, 3, 5, 5, 4])
-    layer.lrn_param.norm_region = random.choice(pb.LRNParameter.NormRegion.values())
-    return [image(random) if maybe(random, 0.9) else any_shape(random)], layer
+    parameter = layer.lrn_param
+    parameter.local_size = random.choice([1, 3, 5, 5, 7, 4])
+    parameter.norm_region = random.choice(pb.LRNParameter.NormRegion.values())
+    if maybe(random, 0.7):
+        parameter.alpha = random.choice([1e-4, 0.1, 1, 2])
+    if maybe(random, 0.5):
+        parameter.beta = random.choice([0.5, 0.75, 1, 0.3])
+    if maybe(random, 0.4):
+        parameter.k = random.choice([1, 2, 0.5])
+    return Specimen([Bottom(image(random) if maybe(random, 0.9) else any_shape(random))], layer)
