@@ -25,6 +25,8 @@ setup(
         "typer>=0.12",
         "rich>=13",
         "matplotlib>=3.6",
+        "torch>=2.4",
+        "h5py>=3.8",
     ],
     extras_require={
         "dev": ["pytest>=8", "pytest-xdist>=3", "hypothesis>=6", "ruff", "mypy", "build", "setuptools>=70.1"],

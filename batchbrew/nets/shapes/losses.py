@@ -57,7 +57,9 @@ def softmax_with_loss(at: Site) -> Answer:
 def infogain_loss(at: Site) -> Answer:
     """Weighted by a matrix of classes × classes: the third bottom, or a file, which is not looked into."""
     if at.layer.loss_param.HasField("normalize"):
-        raise Refusal("does not take loss_param { normalize: }, only normalization: write VALID or BATCH_SIZE")
+        raise Refusal(
+            "does not take loss_param { normalize: }, only normalization: write VALID or BATCH_SIZE"
+        )
     _same_batch(at)
     canonical_axis(at.bottoms[0], at.layer.softmax_param.axis)
     axis = canonical_axis(at.bottoms[0], at.layer.infogain_loss_param.axis)

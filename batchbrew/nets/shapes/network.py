@@ -128,6 +128,36 @@ def answer_for(layer: pb.LayerParameter, bottoms: Sequence[Shape], tops: int, kn
     return kind.rule(Site(layer, bottoms, tops, known))
 
 
+def is_in_place(step: Step, index: int, name: str, makers: Mapping[str, str]) -> bool:
+    """Is top `index` of a layer, named `name`, the bottom beside it? `makers`: by blob, the layer that made it.
+
+    Raises Refusal if another layer makes the blob, or the layer's type cannot work in place.
+    """
+    if name == AUTOMATIC:
+        return False
+    if index < len(step.bottoms) and step.bottoms[index] == name:
+        kind = LAYER_TYPES.get(step.layer.type)
+        if kind is not None and not kind.in_place:
+            raise Refusal(f"cannot work in place: give its top another name than {name}")
+        return True
+    if name not in makers:
+        return False
+    if index < len(step.layer.bottom) and step.layer.bottom[index] == name:
+        raise Refusal(
+            f"works in place on {name}, which other layers read too as it was before: give its top another name"
+        )
+    raise Refusal(f"its top {name} is already made by layer {makers[name]}: give it another name")
+
+
+def all_tops(layer: pb.LayerParameter) -> list[str]:
+    """The names of a layer's tops, with those that Caffe makes up."""
+    names = list(layer.top)
+    kind = LAYER_TYPES.get(layer.type)
+    if kind is not None and kind.automatic_tops:
+        names += [AUTOMATIC] * (kind.tops.least - len(names))
+    return names
+
+
 def check_tops(layer: pb.LayerParameter, tops: Sequence[Shape]) -> None:
     """Raises EmptyBlobError for a length below 1, Refusal for what no blob can hold."""
     for shape in tops:
@@ -190,13 +220,8 @@ class _Builder:
 
     def _add(self, step: Step) -> None:
         layer = step.layer
-        kind = LAYER_TYPES.get(layer.type)
-        names = list(layer.top)
-        if kind is not None and kind.automatic_tops:
-            names += [AUTOMATIC] * (kind.tops.least - len(names))
-        in_place = [self._is_in_place(step, index, name) for index, name in enumerate(names)]
-        if kind is not None and not kind.in_place and any(in_place):
-            raise Refusal(f"cannot work in place: give its top another name than {names[0]}")
+        names = all_tops(layer)
+        in_place = [is_in_place(step, index, name, self._makers) for index, name in enumerate(names)]
         bottoms = [self.blobs[name] for name in step.bottoms]
         answer = answer_for(layer, bottoms, len(names), self.known)
         check_tops(layer, answer.tops)
@@ -220,20 +245,6 @@ class _Builder:
                 note=answer.note,
             )
         )
-
-    def _is_in_place(self, step: Step, index: int, name: str) -> bool:
-        """Raises Refusal if another layer makes the blob."""
-        if name == AUTOMATIC:
-            return False
-        if index < len(step.bottoms) and step.bottoms[index] == name:
-            return True
-        if name not in self.blobs:
-            return False
-        if index < len(step.layer.bottom) and step.layer.bottom[index] == name:
-            raise Refusal(
-                f"works in place on {name}, which other layers read too as it was before: give its top another name"
-            )
-        raise Refusal(f"its top {name} is already made by layer {self._makers[name]}: give it another name")
 
     def _parameters(self, layer: pb.LayerParameter, answer: Answer) -> list[Parameter]:
         shapes = answer.parameters

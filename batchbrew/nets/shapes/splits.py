@@ -21,7 +21,8 @@ class Step:
 def with_splits(layers: Sequence[pb.LayerParameter]) -> list[Step]:
     """The layers, with a Split behind every one whose top is read more than once.
 
-    A loss_weight on a top counts as a reader. Raises ShapeError for a bottom that no layer before makes.
+    A loss_weight on a top counts as a reader; the Split has it then, and Caffe ignores the layer's. Raises
+    ShapeError for a bottom that no layer before makes.
     """
     sources = _sources(layers)
     readers: dict[Top, int] = {}
@@ -78,6 +79,9 @@ def _split(layers: Sequence[pb.LayerParameter], source: Top, count: int) -> Step
         bottom=[blob],
         top=[_copy_name(layers, source, copy) for copy in range(count)],
     )
+    weight = layers[index].loss_weight[top] if top < len(layers[index].loss_weight) else 0
+    if weight:
+        split.loss_weight.extend([weight] + [0] * (count - 1))
     return Step(split, [blob], split=True)
 
 

@@ -1,0 +1,168 @@
+"""Blob: an N-dimensional array of float32 numbers and, beside it, their gradient."""
+
+from collections.abc import Sequence
+from math import prod
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from batchbrew.caffe.memory import Memory, Shape
+from batchbrew.errors import InputError
+from batchbrew.nets.shapes.registry import MAX_AXES, MAX_COUNT
+
+LEGACY_AXES = 4
+
+
+class Blob:
+    """What layers read and write: `data`, and its gradient `diff`, of one shape.
+
+    Python sees numpy arrays (`data`, `diff`: C-contiguous float32, writable, live views as in pycaffe). Layers see
+    tensors on the device where they compute (`data_tensor`, `diff_tensor`): reading one gives what must not be
+    changed in place, assigning one replaces all numbers.
+    """
+
+    __slots__ = ("_data", "_diff", "_shape")
+
+    def __init__(self, *shape: int) -> None:
+        self._shape: Shape = ()
+        self._data = Memory(())
+        self._diff = Memory(())
+        self.reshape(*shape)
+
+    @property
+    def data(self) -> NDArray[np.float32]:
+        """The numbers, a writable view."""
+        return self._data.numpy(self._shape)
+
+    @property
+    def diff(self) -> NDArray[np.float32]:
+        """Their gradient, a writable view."""
+        return self._diff.numpy(self._shape)
+
+    @property
+    def shape(self) -> Shape:
+        """Lengths of the axes."""
+        return self._shape
+
+    @property
+    def count(self) -> int:
+        """How many numbers it holds."""
+        return prod(self._shape)
+
+    @property
+    def num(self) -> int:
+        """The first of four axes, as Caffe once had it."""
+        return self._legacy(0)
+
+    @property
+    def channels(self) -> int:
+        """The second of four axes."""
+        return self._legacy(1)
+
+    @property
+    def height(self) -> int:
+        """The third of four axes."""
+        return self._legacy(2)
+
+    @property
+    def width(self) -> int:
+        """The last of four axes."""
+        return self._legacy(3)
+
+    def reshape(self, *shape: int) -> None:
+        """Give it another shape; where that has another number of elements, all become zero.
+
+        Raises InputError on more than 32 axes, a negative length or more than 2,147,483,647 elements.
+        """
+        lengths = _lengths(shape)
+        if lengths == self._shape:
+            return
+        count = prod(lengths)
+        if count != self._data.count:
+            self._data = Memory(lengths)
+        if count != self._diff.count:
+            self._diff = Memory(lengths)
+        self._shape = lengths
+
+    def reshape_like(self, other: "Blob") -> None:
+        """Give it the shape of `other`."""
+        self.reshape(*other.shape)
+
+    @property
+    def data_tensor(self) -> Tensor:
+        """The numbers where layers compute; not to be changed in place."""
+        return self._data.read(self._shape)
+
+    @data_tensor.setter
+    def data_tensor(self, tensor: Tensor) -> None:
+        assert tensor.shape == self._shape, f"{tuple(tensor.shape)} into a blob of shape {self._shape}"
+        self._data.replace(tensor)
+
+    @property
+    def diff_tensor(self) -> Tensor:
+        """The gradient where layers compute; not to be changed in place."""
+        return self._diff.read(self._shape)
+
+    @diff_tensor.setter
+    def diff_tensor(self, tensor: Tensor) -> None:
+        assert tensor.shape == self._shape, f"{tuple(tensor.shape)} into a blob of shape {self._shape}"
+        self._diff.replace(tensor)
+
+    def add_diff(self, tensor: Tensor) -> None:
+        """Add to the gradient, as layers do with those of their parameters."""
+        self.diff_tensor = tensor if self._diff.is_zero else self.diff_tensor + tensor
+
+    def clear_diff(self) -> None:
+        """Set the gradient to zero."""
+        self._diff.clear()
+
+    @property
+    def has_no_diff(self) -> bool:
+        """Has the gradient not been written since it was made or cleared? Then it is zero."""
+        return self._diff.is_zero
+
+    def mutable_data(self) -> Tensor:
+        """The numbers where layers compute, to be changed in place: solvers alone do that."""
+        return self._data.mutable(self._shape)
+
+    def mutable_diff(self) -> Tensor:
+        """The gradient where layers compute, to be changed in place: solvers alone do that."""
+        return self._diff.mutable(self._shape)
+
+    def share_data(self, other: "Blob") -> None:
+        """Have the numbers of `other` (as many) from now on: what is written to one is in both."""
+        assert self.count == other.count, f"{self.shape} cannot share the numbers of {other.shape}"
+        self._data = other._data
+
+    def share_diff(self, other: "Blob") -> None:
+        """Have the gradient of `other` (as many numbers) from now on."""
+        assert self.count == other.count, f"{self.shape} cannot share the gradient of {other.shape}"
+        self._diff = other._diff
+
+    def _legacy(self, axis: int) -> int:
+        if len(self._shape) > LEGACY_AXES:
+            raise InputError(
+                f"num, channels, height and width are of blobs with up to 4 axes, not of shape {self._shape}: use shape"
+            )
+        return self._shape[axis] if axis < len(self._shape) else 1
+
+
+class BlobVec(list[Blob]):
+    """A layer's parameters."""
+
+    def add_blob(self, *shape: int) -> None:
+        """Append a blob of zeros."""
+        self.append(Blob(*shape))
+
+
+def _lengths(shape: Sequence[int]) -> Shape:
+    lengths = tuple(int(length) for length in shape)
+    if len(lengths) > MAX_AXES:
+        raise InputError(f"a blob has {MAX_AXES} axes at most, not {len(lengths)}")
+    if any(length < 0 for length in lengths) or prod(lengths) > MAX_COUNT:
+        raise InputError(
+            f"no blob has the shape {' × '.join(map(str, lengths))}: lengths are 0 or more, and {MAX_COUNT:,} "
+            "numbers the most"
+        )
+    return lengths

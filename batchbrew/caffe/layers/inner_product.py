@@ -1,0 +1,49 @@
+"""InnerProduct: every output from all inputs."""
+
+from collections.abc import Sequence
+from math import prod
+
+from torch import Tensor
+
+from batchbrew.caffe.blob import Blob
+from batchbrew.caffe.layer import StandardLayer, layer
+from batchbrew.nets.shapes.axes import canonical_axis
+from batchbrew.proto import caffe_pb2 as pb
+
+
+@layer("InnerProduct")
+class InnerProduct(StandardLayer):
+    """y = x·Wᵀ + b, where x is everything from `axis` on; with `transpose` W is stored the other way round."""
+
+    def fillers(self) -> Sequence[pb.FillerParameter | None]:
+        """Of weights and bias."""
+        parameter = self.layer_param.inner_product_param
+        return [parameter.weight_filler, parameter.bias_filler]
+
+    def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
+        """One matrix product."""
+        y = self._rows(bottom[0]) @ self._weights().T
+        if len(self.blobs) > 1:
+            y = y + self.blobs[1].data_tensor
+        top[0].data_tensor = y.reshape(top[0].shape)
+
+    def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
+        """Gradients of weights, bias and inputs."""
+        gradient = top[0].diff_tensor.reshape(-1, top[0].shape[-1])
+        if self.param_propagate_down[0]:
+            weights = gradient.T @ self._rows(bottom[0])
+            transposed = self.layer_param.inner_product_param.transpose
+            self.blobs[0].add_diff(weights.T.contiguous() if transposed else weights)
+        if len(self.blobs) > 1 and self.param_propagate_down[1]:
+            self.blobs[1].add_diff(gradient.sum(0))
+        if propagate_down[0]:
+            bottom[0].diff_tensor = (gradient @ self._weights()).reshape(bottom[0].shape)
+
+    def _rows(self, bottom: Blob) -> Tensor:
+        axis = canonical_axis(bottom.shape, self.layer_param.inner_product_param.axis)
+        return bottom.data_tensor.reshape(prod(bottom.shape[:axis]), -1)
+
+    def _weights(self) -> Tensor:
+        """Outputs × inputs."""
+        weights = self.blobs[0].data_tensor
+        return weights.T if self.layer_param.inner_product_param.transpose else weights

@@ -1,0 +1,41 @@
+"""Split, which Caffe puts where several layers read one blob; Silence, which reads what nobody wants."""
+
+from collections.abc import Sequence
+
+import torch
+
+from batchbrew.caffe.blob import Blob
+from batchbrew.caffe.layer import StandardLayer, layer
+
+
+@layer("Split")
+class Split(StandardLayer):
+    """Tops that share the bottom's data; the bottom's gradient is the sum of theirs."""
+
+    def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
+        """Share."""
+        for blob in top:
+            blob.share_data(bottom[0])
+
+    def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
+        """Add up, in the order of the tops as Caffe does."""
+        if not propagate_down[0]:
+            return
+        total = top[0].diff_tensor.clone() if len(top) == 1 else top[0].diff_tensor + top[1].diff_tensor
+        for blob in top[2:]:
+            total = total + blob.diff_tensor
+        bottom[0].diff_tensor = total
+
+
+@layer("Silence")
+class Silence(StandardLayer):
+    """Keeps its bottoms from being outputs of the net; their gradient is zero."""
+
+    def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
+        """Nothing to compute."""
+
+    def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
+        """Zeros."""
+        for blob, asked in zip(bottom, propagate_down, strict=True):
+            if asked:
+                blob.diff_tensor = torch.zeros_like(blob.data_tensor)

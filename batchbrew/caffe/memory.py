@@ -1,0 +1,129 @@
+"""The numbers of a blob, on the device where layers compute and on the host where Python looks at them."""
+
+import weakref
+from enum import Enum
+from math import prod
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from batchbrew.caffe import mode
+
+Shape = tuple[int, ...]
+Head = Enum(
+    "Head", ["NOWHERE", "HOST", "DEVICE", "BOTH"]
+)  # where the newest numbers are; nowhere: all are zero
+
+
+class Memory:
+    """What Caffe calls SyncedMemory: float32 numbers, zeros at first, moved when they are needed elsewhere.
+
+    A layer never changes a tensor in place: it replaces what is here by a new tensor, which may have any strides.
+    A numpy array that was handed out stays a view of the numbers as long as somebody holds it, as in Caffe; on a
+    GPU it is brought up to date when the numbers are asked for again.
+    """
+
+    __slots__ = ("_device", "_head", "_host", "_shape", "_view")
+
+    def __init__(self, shape: Shape) -> None:
+        self._shape = shape
+        self._head = Head.NOWHERE
+        self._host: Tensor | None = None
+        self._device: Tensor | None = None
+        self._view: weakref.ref[Tensor] | None = None  # what numpy arrays made of it keep alive
+
+    @property
+    def count(self) -> int:
+        """How many numbers there is room for."""
+        return prod(self._shape)
+
+    @property
+    def is_zero(self) -> bool:
+        """Has nothing been written since it was made or cleared?"""
+        return self._head is Head.NOWHERE
+
+    def clear(self) -> None:
+        """All zeros again; costs nothing where nobody holds a view."""
+        viewed = self._viewed()
+        self._head, self._host, self._device = Head.NOWHERE, None, None
+        if viewed is not None:
+            viewed.zero_()
+            self._head, self._host = Head.HOST, viewed
+
+    def read(self, shape: Shape) -> Tensor:
+        """The numbers where layers compute, not to be changed in place."""
+        device = mode.device()
+        tensor = self._on_host() if device.type == "cpu" else self._on_device(device)
+        return tensor if tensor.shape == shape else tensor.reshape(shape)
+
+    def replace(self, tensor: Tensor) -> None:
+        """Hold `tensor` from now on: it belongs to this blob, nobody else may change it."""
+        assert tensor.dtype == torch.float32, f"a blob holds float32, not {tensor.dtype}"
+        self._shape = tuple(tensor.shape)
+        viewed = self._viewed()
+        if viewed is not None and viewed.numel() != tensor.numel():
+            viewed = None
+        if tensor.device.type != "cpu":
+            self._head, self._device, self._host = Head.DEVICE, tensor, viewed
+            return
+        if viewed is not None:
+            if viewed.data_ptr() != tensor.data_ptr():
+                viewed.copy_(tensor.reshape(viewed.shape))
+            tensor = viewed
+        self._head, self._host, self._device = Head.HOST, tensor, None
+
+    def mutable(self, shape: Shape) -> Tensor:
+        """The numbers where layers compute, to be changed in place: for solvers, which own parameters."""
+        tensor = self.read(shape)
+        if mode.device().type == "cpu":
+            self._head, self._host, self._device = Head.HOST, self._kept(tensor), None
+        else:
+            self._head, self._device = Head.DEVICE, tensor
+        return tensor
+
+    def numpy(self, shape: Shape) -> NDArray[np.float32]:
+        """A writable view on the host; it counts as written to, as with Caffe's mutable_cpu_data."""
+        host = self._on_host()
+        if not host.is_contiguous():
+            host = host.contiguous()
+        self._head, self._host, self._device = Head.HOST, host, None
+        viewed = self._viewed()
+        if viewed is None or viewed.data_ptr() != host.data_ptr() or viewed.numel() != host.numel():
+            array: NDArray[np.float32] = host.detach().reshape(-1).numpy()
+            assert isinstance(array.base, Tensor)
+            self._view = weakref.ref(array.base)  # the tensor that all arrays made of it keep alive
+            return array.reshape(shape)
+        return viewed.numpy().reshape(shape)
+
+    def _kept(self, tensor: Tensor) -> Tensor:
+        """`tensor`, which shares its numbers with what is held unless that had to be laid out anew."""
+        viewed = self._viewed()
+        assert viewed is None or viewed.data_ptr() == tensor.data_ptr(), "a viewed memory is contiguous"
+        return tensor
+
+    def _viewed(self) -> Tensor | None:
+        return None if self._view is None else self._view()
+
+    def _on_host(self) -> Tensor:
+        if self._head is Head.NOWHERE:
+            self._host, self._head = torch.zeros(self._shape), Head.HOST
+        elif self._head is Head.DEVICE:
+            assert self._device is not None
+            viewed = self._viewed()
+            if viewed is not None and viewed.numel() == self._device.numel():
+                viewed.copy_(self._device.reshape(-1))
+                self._host = viewed
+            else:
+                self._host = self._device.cpu()
+            self._head = Head.BOTH
+        assert self._host is not None
+        return self._host
+
+    def _on_device(self, device: torch.device) -> Tensor:
+        if self._head is Head.NOWHERE:
+            self._device, self._head = torch.zeros(self._shape, device=device), Head.DEVICE
+        elif self._head is Head.HOST or self._device is None or self._device.device != device:
+            self._device, self._head = self._on_host().to(device), Head.BOTH
+        return self._device

@@ -1,0 +1,63 @@
+"""A net that cannot fit is refused before its memory is asked for, layer by layer."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+
+from batchbrew.caffe import mode
+from batchbrew.caffe.blob import Blob
+from batchbrew.nets.shapes.registry import Refusal
+
+BYTES_PER_NUMBER = 4
+CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+
+
+def available_bytes() -> int | None:
+    """What the device can still give; None where nobody tells."""
+    if mode.device().type == "cuda":
+        free: int = torch.cuda.mem_get_info()[0]
+        return free
+    found = [_meminfo(), *map(_cgroup, CGROUP_LIMITS)]
+    return min((value for value in found if value is not None), default=None)
+
+
+class MemoryLimit:
+    """Counts what a net's blobs take, and refuses the layer with which it is more than there is."""
+
+    def __init__(self) -> None:
+        self._available = available_bytes()
+        self._counted: set[int] = set()
+        self._needed = 0
+
+    def check(self, numbers: int) -> None:
+        """Raises Refusal if `numbers` more would not fit."""
+        if self._available is not None and self._needed + numbers * BYTES_PER_NUMBER > self._available:
+            gigabytes = (self._needed + numbers * BYTES_PER_NUMBER) / 1e9
+            raise Refusal(
+                f"the net takes {gigabytes:,.1f} GB up to here, but {self._available / 1e9:,.1f} GB of memory are "
+                "free: make its batch or its layers smaller"
+            )
+
+    def add(self, *groups: Iterable[Blob]) -> None:
+        """Count blobs, each once. Raises Refusal where they do not fit."""
+        for blob in (blob for group in groups for blob in group):
+            if id(blob) not in self._counted:
+                self._counted.add(id(blob))
+                self.check(blob.count)
+                self._needed += blob.count * BYTES_PER_NUMBER
+
+
+def _meminfo() -> int | None:
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+    except (OSError, StopIteration, ValueError, IndexError):
+        return None
+
+
+def _cgroup(path: str) -> int | None:
+    try:
+        return int(Path(path).read_text())
+    except (OSError, ValueError):
+        return None

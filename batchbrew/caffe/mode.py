@@ -1,0 +1,121 @@
+"""Where and how the engine computes: device, random numbers, and this process's place among several solvers."""
+
+from dataclasses import dataclass, field
+
+import torch
+
+from batchbrew.errors import EngineError, InputError
+from batchbrew.proto import caffe_pb2 as pb
+
+TRAIN: int = pb.TRAIN
+TEST: int = pb.TEST
+
+
+@dataclass
+class _State:
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    gpu: int = 0
+    generator: torch.Generator = field(default_factory=lambda: _seeded(None))
+    solver_count: int = 1
+    solver_rank: int = 0
+    multiprocess: bool = False
+
+
+def _seeded(seed: int | None) -> torch.Generator:
+    generator = torch.Generator()
+    if seed is None:
+        generator.seed()
+    else:
+        generator.manual_seed(seed)
+    return generator
+
+
+_state = _State()
+
+
+def device() -> torch.device:
+    """The device on which layers compute."""
+    return _state.device
+
+
+def random_generator() -> torch.Generator:
+    """The source of every random number of the engine: a generator of the CPU, seeded by set_random_seed."""
+    return _state.generator
+
+
+def set_mode_cpu() -> None:
+    """Compute on the CPU from now on; blobs follow when next used."""
+    _state.device = torch.device("cpu")
+
+
+def set_mode_gpu() -> None:
+    """Compute on the GPU chosen by set_device, or the first one. Raises EngineError where there is none."""
+    if not torch.cuda.is_available():
+        raise EngineError(
+            "set_mode_gpu: PyTorch finds no CUDA GPU here; use caffe.set_mode_cpu() or a CUDA build of PyTorch"
+        )
+    if _state.gpu >= torch.cuda.device_count():
+        raise EngineError(
+            f"set_mode_gpu: there is no GPU {_state.gpu}, only 0 to {torch.cuda.device_count() - 1}"
+        )
+    # Caffe's numbers are full float32, and its callers expect an error where it happened.
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = False
+    _state.device = torch.device("cuda", _state.gpu)
+    torch.cuda.set_device(_state.device)
+
+
+def set_device(gpu: int) -> None:
+    """Choose a GPU, as nvidia-smi numbers them; it is used once set_mode_gpu is called, or at once if it was."""
+    if gpu < 0:
+        raise InputError(f"set_device: a GPU's number is 0 or more, not {gpu}")
+    _state.gpu = gpu
+    if _state.device.type == "cuda":
+        set_mode_gpu()
+
+
+def set_random_seed(seed: int) -> None:
+    """Make fillers, dropout, crops and mirrors repeatable. Caffe's own streams are other ones.
+
+    A negative seed, as in Caffe's solvers, chooses one by chance.
+    """
+    _state.generator = _seeded(None if seed < 0 else seed)
+
+
+def solver_count() -> int:
+    """How many solvers train together."""
+    return _state.solver_count
+
+
+def set_solver_count(count: int) -> None:
+    """Say how many solvers train together, each in its process."""
+    if count < 1:
+        raise InputError(f"set_solver_count: at least one solver, not {count}")
+    _state.solver_count = count
+
+
+def solver_rank() -> int:
+    """Which of them this process has, from 0."""
+    return _state.solver_rank
+
+
+def set_solver_rank(rank: int) -> None:
+    """Say which of the solvers this process has, from 0."""
+    if rank < 0:
+        raise InputError(f"set_solver_rank: a rank is 0 or more, not {rank}")
+    _state.solver_rank = rank
+
+
+def set_multiprocess(multiprocess: bool) -> None:
+    """Say that the solvers are processes; here they always are."""
+    _state.multiprocess = multiprocess
+
+
+def multiprocess() -> bool:
+    """What set_multiprocess said."""
+    return _state.multiprocess
+
+
+def is_root_solver() -> bool:
+    """Is this the solver that writes logs and snapshots?"""
+    return _state.solver_rank == 0

@@ -1,0 +1,84 @@
+"""Photographs for a net: reading them, and cropping corners, centre and mirror images."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from batchbrew.caffe.resizing import MAX_NUMBERS
+from batchbrew.dataset.images import ImageError, check_header, decode_stored, read_image_bytes
+from batchbrew.errors import InputError
+
+# of red, green and blue in luminance: scikit-image's rgb2gray, with primaries of ITU-R BT.709
+RED, GREEN, BLUE = 0.2125, 0.7154, 0.0721
+
+
+def load_image(filename: str | Path, color: bool = True) -> NDArray[np.float32]:
+    """An image file as H×W×3 RGB, or with `color=False` as H×W×1, float32 from 0 to 1.
+
+    As pycaffe with scikit-image: 8 and 16 bits a channel are scaled, transparency is dropped, EXIF orientation is
+    not applied, and a grey image in colour is three equal channels. (pycaffe itself would leave a grey image with
+    transparency at two channels.) Raises InputError, naming the file.
+    """
+    path = Path(filename)
+    try:
+        pixels = _pixels(read_image_bytes(path))
+    except ImageError as error:
+        raise InputError(f"{path} {error}") from error
+    if pixels.dtype.kind == "u":
+        pixels = pixels / np.float64(np.iinfo(pixels.dtype).max)
+    if color:
+        return pixels.repeat(3, 2).astype(np.float32) if pixels.shape[2] == 1 else pixels.astype(np.float32)
+    if pixels.shape[2] == 3:
+        pixels = pixels @ np.array([[RED], [GREEN], [BLUE]])
+    return pixels.astype(np.float32)
+
+
+def _pixels(data: bytes) -> NDArray[Any]:
+    """H×W×3 RGB or H×W×1, in the file's own numbers. Raises ImageError."""
+    header = check_header(data)
+    if header.kind == "JPEG":
+        image: NDArray[Any] = decode_stored(data)
+    else:  # JPEGs alone are cut so that it shows late; other kinds may have 16 bits
+        try:
+            found = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+        except cv2.error as error:
+            raise ImageError(f"cannot be decoded: {' '.join(str(error).split())}") from error
+        if found is None:
+            raise ImageError(f"is a damaged or unsupported {header.kind}: OpenCV cannot decode it")
+        image = found if found.ndim == 3 else found[:, :, np.newaxis]
+    return image[:, :, :1] if image.shape[2] < 3 else image[:, :, 2::-1]
+
+
+def oversample(images: Iterable[NDArray[Any]], crop_dims: Sequence[int]) -> NDArray[np.float32]:
+    """Ten crops (height, width) of each image, H×W×K: four corners and centre, then their mirror images.
+
+    Gives 10N×height×width×K, upper left, upper right, lower left, lower right, centre. Raises InputError where
+    the images differ in shape or are smaller than the crop.
+    """
+    pictures = list(images)
+    height, width = (int(side) for side in crop_dims)
+    if not pictures:
+        raise InputError("oversample needs at least one image")
+    shape = pictures[0].shape
+    for picture in pictures:
+        if picture.ndim != 3 or picture.shape != shape:
+            raise InputError(f"oversample takes H×W×K images of one shape, not {shape} and {picture.shape}")
+    if not (0 < height <= shape[0] and 0 < width <= shape[1]):
+        raise InputError(f"crops of {height}×{width} cannot be cut from images of {shape[0]}×{shape[1]}")
+    if 10 * len(pictures) * height * width * shape[2] > MAX_NUMBERS * 8:
+        raise InputError(
+            f"ten crops of {height}×{width} of {len(pictures):,} images are too many: give fewer"
+        )
+    tops, lefts = (0, shape[0] - height), (0, shape[1] - width)
+    corners = [(top, left) for top in tops for left in lefts]
+    corners.append((int(shape[0] / 2 - height / 2), int(shape[1] / 2 - width / 2)))
+    crops = np.empty((len(pictures), 10, height, width, shape[2]), np.float32)
+    for index, picture in enumerate(pictures):
+        for place, (top, left) in enumerate(corners):
+            crops[index, place] = picture[top : top + height, left : left + width]
+    crops[:, 5:] = crops[:, :5, :, ::-1]
+    return crops.reshape(-1, height, width, shape[2])

@@ -1,0 +1,181 @@
+"""Parameters of a net to and from files: .caffemodel, and Caffe's HDF5 (Net::ToProto, ToHDF5 and their inverses)."""
+
+from collections.abc import Iterator, Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import h5py
+
+from batchbrew.atomic import write_file
+from batchbrew.caffe.blob import Blob
+from batchbrew.caffe.layer import Layer, LayerError
+from batchbrew.errors import InputError
+from batchbrew.nets.shapes.registry import by
+from batchbrew.nets.upgrade import upgraded
+from batchbrew.proto import caffe_pb2 as pb
+from batchbrew.proto.binary import read_binary, write_binary
+from batchbrew.proto.blobs import LEGACY_SHAPE, array_blob, blob_array, blob_diff, blob_shape
+
+if TYPE_CHECKING:
+    from batchbrew.caffe.net import Net
+
+HDF5_SUFFIX = ".h5"
+LEGACY_AXES = 4
+
+
+def copy_from(net: "Net", path: str | Path) -> None:
+    """Take parameters by layer name. Raises InputError where a layer of that name has others.
+
+    All are checked before any is written, so that a net never holds half of a file.
+    """
+    if str(path).endswith(HDF5_SUFFIX):
+        load_hdf5(net, path)
+        return
+    source = upgraded(read_binary(Path(path), pb.NetParameter))
+    copy_from_param(net, source, str(path))
+
+
+def copy_from_param(net: "Net", source: pb.NetParameter, named: str) -> None:
+    """The same from a NetParameter; `named` is what errors call it."""
+    layers = net.layer_dict
+    pairs = [(layers[each.name], each.blobs) for each in source.layer if each.name in layers]
+    for layer, blobs in pairs:
+        _check_blobs(layer, blobs, named)
+    for layer, blobs in pairs:
+        for index, (target, blob) in enumerate(zip(layer.blobs, blobs, strict=True)):
+            name = f"{named}: parameter {index} of layer {layer.name}"
+            target.data[...] = blob_array(blob, name).reshape(target.shape)
+            diff = blob_diff(blob, name)
+            if diff is not None:
+                target.diff[...] = diff.reshape(target.shape)
+
+
+def share_with(net: "Net", other: "Net") -> None:
+    """Have the data of the parameters of `other`, by layer name."""
+    layers = net.layer_dict
+    for theirs in other.layers:
+        mine = layers.get(theirs.name)
+        if mine is None:
+            continue
+        if [blob.shape for blob in mine.blobs] != [blob.shape for blob in theirs.blobs]:
+            raise LayerError(
+                f"layer {mine.name} ({mine.type}): its parameters are {_shapes(mine.blobs)}, those of the net to share "
+                f"with {_shapes(theirs.blobs)}"
+            )
+        for target, source in zip(mine.blobs, theirs.blobs, strict=True):
+            target.share_data(source)
+
+
+def to_param(net: "Net", write_diff: bool = False) -> pb.NetParameter:
+    """The net as Caffe writes it: every layer that runs, with its parameters."""
+    param = pb.NetParameter(name=net.name)
+    for layer in net.layers:
+        written = param.layer.add()
+        written.CopyFrom(layer.layer_param)
+        del written.blobs[:]
+        written.blobs.extend(array_blob(b.data, b.diff if write_diff else None) for b in layer.blobs)
+    return param
+
+
+def save(net: "Net", path: str | Path) -> None:
+    """Write a .caffemodel in one step."""
+    write_binary(Path(path), to_param(net))
+
+
+def save_hdf5(net: "Net", path: str | Path, write_diff: bool = False) -> None:
+    """Write groups `data` and, if asked for, `diff`: in each a group for every layer, in that its parameters, `0`,
+    `1` and so on. Of parameters that layers share, the owner alone writes them.
+    """
+    content = BytesIO()
+    with h5py.File(content, "w") as file:
+        for group_name in ("data", "diff") if write_diff else ("data",):
+            for layer in net.layers:
+                group = file.require_group(group_name).create_group(layer.name)
+                for index, blob in enumerate(layer.blobs):
+                    if not net.is_borrowed(layer.name, index):
+                        group.create_dataset(str(index), data=getattr(blob, group_name))
+    write_file(Path(path), content.getvalue())
+
+
+def load_hdf5(net: "Net", path: str | Path) -> None:
+    """Take parameters by layer name from a file that Caffe or save_hdf5 wrote. Checked whole before any is taken."""
+    with _opened(Path(path)) as file:
+        data = file.get("data")
+        if not isinstance(data, h5py.Group):
+            raise InputError(f"{path} has no group 'data': give a file that Caffe wrote, a .caffemodel.h5")
+        pairs = list(_hdf5_pairs(net, data, str(path)))
+        try:
+            for blob, dataset in pairs:
+                blob.data[...] = dataset[...]
+        except OSError as error:
+            raise InputError(f"{path} is damaged: {error}") from None
+
+
+def _hdf5_pairs(net: "Net", data: Any, path: str) -> Iterator[tuple[Blob, Any]]:
+    for layer in net.layers:
+        if layer.name not in data:
+            continue
+        group = data[layer.name]
+        if not isinstance(group, h5py.Group):
+            raise InputError(f"{path}: {layer.name} is no group of parameters")
+        if len(group) > len(layer.blobs):
+            raise LayerError(
+                f"layer {layer.name} ({layer.type}): has {len(layer.blobs)} parameters, but {path} holds {len(group)}"
+            )
+        for index, blob in enumerate(layer.blobs):
+            dataset = group.get(str(index))
+            if dataset is None and net.is_borrowed(layer.name, index):
+                continue
+            if not isinstance(dataset, h5py.Dataset) or dataset.dtype.kind != "f":
+                raise LayerError(
+                    f"layer {layer.name} ({layer.type}): {path} holds no numbers for parameter {index}"
+                )
+            if tuple(dataset.shape) != blob.shape:
+                raise LayerError(
+                    f"layer {layer.name} ({layer.type}): its parameter {index} is {by(blob.shape)}, but in {path} it "
+                    f"is {by(tuple(dataset.shape))}"
+                )
+            yield blob, dataset
+
+
+def _opened(path: Path) -> Any:
+    if not path.is_file():
+        raise InputError(f"{path} is not there: an HDF5 file of parameters is expected")
+    try:
+        return h5py.File(path, "r")
+    except OSError as error:
+        raise InputError(f"{path} is not an HDF5 file, or damaged: {error}") from None
+
+
+def _check_blobs(layer: Layer, blobs: Sequence[pb.BlobProto], named: str) -> None:
+    """Raises LayerError unless `blobs` are as many as the layer's parameters, and of their shapes."""
+    if len(blobs) != len(layer.blobs):
+        raise LayerError(
+            f"layer {layer.name} ({layer.type}): has {len(layer.blobs)} parameters, but {named} holds {len(blobs)} for "
+            "it: rename the layer to train it anew"
+        )
+    for index, (target, blob) in enumerate(zip(layer.blobs, blobs, strict=True)):
+        shape = blob_shape(blob, f"{named}: parameter {index} of layer {layer.name}")
+        if not _same_shape(target.shape, shape, any(blob.HasField(field) for field in LEGACY_SHAPE)):
+            raise LayerError(
+                f"layer {layer.name} ({layer.type}): its parameter {index} is {by(target.shape)}, but in {named} it is "
+                f"{by(shape)}: rename the layer to train it anew"
+            )
+        held = len(blob.double_data) or len(blob.data)
+        if held != target.count:
+            raise LayerError(
+                f"layer {layer.name} ({layer.type}): its parameter {index} has {target.count:,} numbers, but {named} "
+                f"holds {held:,}: the file is damaged"
+            )
+
+
+def _same_shape(own: tuple[int, ...], given: tuple[int, ...], legacy: bool) -> bool:
+    """Old files write four lengths for every blob: ones come before those that a blob has."""
+    if legacy:
+        return len(own) <= LEGACY_AXES and given == (1,) * (LEGACY_AXES - len(own)) + own
+    return given == own
+
+
+def _shapes(blobs: Sequence[Blob]) -> str:
+    return ", ".join(by(blob.shape) for blob in blobs) or "none"
