@@ -1,0 +1,134 @@
+"""Two engines' results of one case: where do they differ, and by how much?
+
+The difference of two arrays is the largest of |a - b| / max(|a|, M/10), where a is real Caffe's number, b ours,
+and M the largest |a| of the array. So where a number is not small (a tenth of the largest, or more) the
+difference is relative to itself; numbers smaller than that, which may be what is left of larger ones that
+cancelled, are judged like one of a tenth of the largest. That is at least as strict as relative to the largest, and
+up to ten times stricter. Infinities and nans must be the same at the same places. Where all of Caffe's numbers
+are 0, all of ours must be.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from batchbrew.parity.case import Case
+from batchbrew.parity.random_layers import broken_properties
+from batchbrew.parity.results import Refused, Result
+from batchbrew.parity.specimens.values import Array
+
+FORWARD_TOLERANCE = 1e-5  # data of blobs, and what layers collect in their parameters
+GRADIENT_TOLERANCE = 1e-4  # diffs of blobs and parameters
+SMALL = 0.1  # of the largest: the part from which on numbers are compared relative to themselves
+OUR_WORD = "InputError"  # the exception by which ours is to refuse
+
+
+@dataclass(frozen=True, order=True)
+class Worst:
+    """The largest difference of several arrays, and which of them has it."""
+
+    difference: float = 0.0
+    where: str = ""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """`refused`: neither engine computes it. `faults`: where they disagree in kind, not in degree, in words."""
+
+    case: Case
+    forward: Worst = Worst()
+    gradient: Worst = Worst()
+    refused: bool = False
+    faults: tuple[str, ...] = ()
+
+    @property
+    def broken(self) -> bool:
+        """Is there any fault, or a difference beyond its tolerance?"""
+        return bool(self.faults) or self.excess > 1
+
+    @property
+    def excess(self) -> float:
+        """The worst difference in units of its tolerance."""
+        return max(self.forward.difference / FORWARD_TOLERANCE, self.gradient.difference / GRADIENT_TOLERANCE)
+
+
+def difference(theirs: Array, ours: Array) -> float:
+    """As the module's text defines it; infinite for arrays of unlike shapes."""
+    if theirs.shape != ours.shape:
+        return np.inf
+    if not theirs.size:
+        return 0.0
+    a, b = theirs.astype(np.float64), ours.astype(np.float64)
+    finite = np.isfinite(a)
+    if not np.array_equal(a[~finite], b[~finite], equal_nan=True) or not np.isfinite(b[finite]).all():
+        return np.inf
+    a, b = a[finite], b[finite]
+    size = np.abs(a)
+    largest = size.max(initial=0.0)
+    if largest == 0:
+        return np.inf if b.any() else 0.0
+    return float((np.abs(a - b) / np.maximum(size, SMALL * largest)).max())
+
+
+def compare(case: Case, theirs: Result, ours: Result) -> Comparison:
+    """`theirs` is real Caffe's."""
+    if theirs.refused or ours.refused:
+        faults = tuple(_faults_of_refusals(case, theirs.refused, ours.refused))
+        return Comparison(case, refused=bool(theirs.refused and ours.refused), faults=faults)
+    faults = (*_unlike_nets(theirs, ours), *broken_properties(case, theirs, ours))
+    keys = set(theirs.arrays) ^ set(ours.arrays)
+    if keys:
+        return Comparison(case, faults=(*faults, f"only one engine has {', '.join(sorted(keys))}"))
+    pairs = dict(_pairs(case, theirs.arrays, ours.arrays))
+    return Comparison(
+        case,
+        forward=_worst(pairs, ("data", "parameter", "loss")),
+        gradient=_worst(pairs, ("diff", "gradient")),
+        faults=faults,
+    )
+
+
+def _pairs(
+    case: Case, theirs: Mapping[str, Array], ours: Mapping[str, Array]
+) -> Iterator[tuple[str, tuple[Array, Array]]]:
+    for key, array in theirs.items():
+        name = key.split("|")[2] if key.count("|") > 1 else ""
+        if name not in case.random and not (case.random and key.endswith("loss")):
+            yield key, (array, ours[key])
+
+
+def _worst(pairs: Mapping[str, tuple[Array, Array]], words: tuple[str, ...]) -> Worst:
+    return max(
+        (
+            Worst(difference(*pair), key.replace("|", " "))
+            for key, pair in pairs.items()
+            if key.split("|")[1] in words
+        ),
+        default=Worst(),
+    )
+
+
+def _unlike_nets(theirs: Result, ours: Result) -> Iterator[str]:
+    """Names, types, order: what the nets tell of themselves."""
+    assert theirs.net is not None
+    assert ours.net is not None
+    for what, told in theirs.net.items():
+        if told != ours.net.get(what):
+            yield f"the net's {what} are {ours.net.get(what)}, Caffe's {told}"
+
+
+def _faults_of_refusals(case: Case, theirs: Refused | None, ours: Refused | None) -> Iterator[str]:
+    if theirs is None:
+        yield f"only ours refuses it: {ours}"
+        return
+    if ours is None:
+        if not theirs.crashed:  # what makes Caffe crash without a word may well be computed
+            yield f"only Caffe refuses it: {theirs}"
+        return
+    if OUR_WORD not in ours.kinds:
+        yield f"ours does not refuse it properly, by {OUR_WORD}: {ours} (Caffe: {theirs})"
+    elif not any(layer.name in ours.text for layer in case.net.layer):
+        yield f"ours refuses it without naming the layer: {ours}"
+    if "\n" in ours.text:
+        yield f"ours refuses it in more than one line: {ours}"

@@ -1,0 +1,35 @@
+"""Which cases are drawn: for each kind, numbers from 0 on until enough of them can be built."""
+
+import difflib
+from collections.abc import Callable, Iterator, Sequence
+
+from batchbrew.errors import InputError
+from batchbrew.parity.case import Case
+from batchbrew.parity.exercises import is_expected_to_be_built, layer_case
+from batchbrew.parity.specimens.specimens import MAKERS
+
+# (kind, seed, number) -> case
+Draw = Callable[[str, int, int], Case]
+KINDS: dict[str, Draw] = dict.fromkeys(sorted(MAKERS), layer_case)
+TRIES = 10  # for each configuration that can be built, at most so many are drawn
+
+
+def draw_cases(kind: str, seed: int, configurations: int) -> Iterator[Case]:
+    """Cases until so many are valid; those that Caffe should refuse, and are met on the way, are among them."""
+    valid = 0
+    for number in range(configurations * TRIES):
+        if valid == configurations:
+            return
+        case = KINDS[kind](kind, seed, number)
+        valid += is_expected_to_be_built(case)
+        yield case
+
+
+def check_kinds(names: Sequence[str]) -> list[str]:
+    """`names` themselves, or all if there are none. Raises InputError for what is no kind."""
+    for name in names:
+        if name not in KINDS:
+            near = difflib.get_close_matches(name, KINDS, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(KINDS)}"
+            raise InputError(f"--types {name}: no such type of layer or net is known: {hint}")
+    return list(names) or list(KINDS)

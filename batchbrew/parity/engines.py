@@ -1,0 +1,69 @@
+"""The two engines, and running the probe in both at once."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from batchbrew.errors import EngineError
+
+PROBE = Path(__file__).with_name("probe.py")
+# One thread each: sums are then added in the same order every time, and two engines share a small machine.
+ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "GLOG_minloglevel": "2"}
+
+
+@dataclass(frozen=True)
+class Engine:
+    """`command` runs a Python script in which `import caffe` is this engine. `cases_a_process`: see the probe."""
+
+    name: str
+    command: Sequence[str]
+    cases_a_process: int
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def bvlc(caffe_python: Path, name: str = "bvlc") -> Engine:
+    """Real Caffe, which ends its process when it refuses something: a process for each case."""
+    return Engine(name, [str(caffe_python)], cases_a_process=1)
+
+
+def torch() -> Engine:
+    """Ours, by `python -m batchbrew.caffe`; starting a process anew is expensive, and rarely needed."""
+    root = str(Path(__file__).parents[2])
+    path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
+    command = [sys.executable, "-m", "batchbrew.caffe"]
+    return Engine("torch", command, cases_a_process=200, environment={"PYTHONPATH": path})
+
+
+def run_probe(engines: Sequence[Engine], folder: Path, timeout_seconds: float = 3600) -> None:
+    """Compute all cases in `folder` in every engine, side by side.
+
+    Raises EngineError if a probe itself ends badly; that a case does is part of its result.
+    """
+    running = [(engine, _start(engine, folder)) for engine in engines]
+    try:
+        for engine, process in running:
+            _, errors = process.communicate(timeout=timeout_seconds)
+            if process.returncode:
+                last = (errors.strip().splitlines() or ["it said nothing"])[-1]
+                raise EngineError(
+                    f"the engine {engine.name} ended with {process.returncode} before it had computed all cases: {last}"
+                )
+    except subprocess.TimeoutExpired as error:
+        raise EngineError(
+            f"an engine has not computed its cases within {timeout_seconds:g} seconds: ask for fewer rounds"
+        ) from error
+    finally:
+        for _, process in running:
+            process.kill()
+            process.wait()
+
+
+def _start(engine: Engine, folder: Path) -> "subprocess.Popen[str]":
+    command = [*engine.command, str(PROBE), str(folder), engine.name, str(engine.cases_a_process)]
+    environment = {**os.environ, **ENVIRONMENT, **engine.environment}
+    return subprocess.Popen(
+        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )

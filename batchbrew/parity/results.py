@@ -1,0 +1,64 @@
+"""What the probe wrote of a case."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from batchbrew.errors import EngineError
+from batchbrew.parity.specimens.values import Array
+
+
+@dataclass(frozen=True)
+class Refused:
+    """An engine's word that it will not compute a case.
+
+    `kinds`: the names of the exception's classes, the nearest first, or "signal 6"; `stage`: how far it had come.
+    """
+
+    kinds: Sequence[str]
+    text: str
+    stage: str
+
+    @property
+    def crashed(self) -> bool:
+        """Did the process end without a word of its own? (Real Caffe's own way to refuse is signal 6.)"""
+        return self.kinds[0].startswith(("signal", "exit")) and self.kinds[0] != "signal 6"
+
+    def __str__(self) -> str:
+        return f"{self.kinds[0]} at {self.stage}: {self.text}"
+
+
+@dataclass(frozen=True)
+class Result:
+    """Arrays by key: PASS|data|BLOB, PASS|diff|BLOB, PASS|parameter|LAYER|NUMBER, PASS|gradient|..., PASS|loss.
+
+    `net`: what the net tells of itself, absent if it was not built. `files`: what the case wrote beside.
+    """
+
+    refused: Refused | None
+    arrays: Mapping[str, Array]
+    net: Mapping[str, Any] | None
+    files: Mapping[str, Path] = field(default_factory=dict)
+
+
+OWN_FILES = {"result.json", "result.npz", "log"}
+
+
+def read_result(case_folder: Path, engine: str) -> Result:
+    """Raises EngineError if there is none."""
+    folder = case_folder / engine
+    try:
+        told = json.loads((folder / "result.json").read_text())
+    except OSError as error:
+        raise EngineError(f"the engine {engine} left no result of {case_folder.name}: {error}") from error
+    refused = Refused(**told["refused"]) if "refused" in told else None
+    arrays: dict[str, Array] = {}
+    if refused is None:
+        with np.load(folder / "result.npz", allow_pickle=False) as file:
+            arrays = {key: file[key] for key in file.files}
+    files = {path.name: path for path in sorted(folder.iterdir()) if path.name not in OWN_FILES}
+    return Result(refused, arrays, told.get("net"), files)
