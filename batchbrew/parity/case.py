@@ -31,8 +31,8 @@ class Case:
     """By `kind` (a layer type, or a kind of net), `seed` and `number` it can be drawn again.
 
     `parameters`: values by layer name and number of the blob; what is not given keeps what its filler drew.
-    `files`: contents by name. `memory`: images and labels of a MemoryData layer. `random`: names of blobs that
-    random numbers went into, which are not compared number by number.
+    `files`: contents by name. `memory`: images and labels of a MemoryData layer. `random`: are its numbers drawn
+    anew in each engine, so that only their properties can be compared?
     """
 
     kind: str
@@ -44,7 +44,7 @@ class Case:
     parameters: Mapping[tuple[str, int], Array] = field(default_factory=dict)
     files: Mapping[str, bytes] = field(default_factory=dict)
     memory: tuple[Array, Array] | None = None
-    random: frozenset[str] = frozenset()
+    random: bool = False
 
     @property
     def name(self) -> str:

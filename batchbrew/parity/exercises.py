@@ -2,13 +2,13 @@
 
 How gradients are asked for is drawn too, as each way takes another path through Caffe:
 - `forced`: force_backward, and random numbers as the tops' diffs;
-- `weighted`: a loss_weight on each top and a propagate_down for each bottom;
+- `weighted`: bottoms that come from layers that learn (a Bias of 0: their numbers stay the same), a loss_weight on
+  each top, and mostly a propagate_down for each bottom;
 - `plain`: nothing of that: the layer is not under a loss, and what is computed backward is Caffe's to decide.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from random import Random
-from zlib import crc32
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from batchbrew.nets.shapes import NetworkShapes, ShapeError, infer_shapes
 from batchbrew.parity.case import Case, Pass
 from batchbrew.parity.parameters import parameter_values
 from batchbrew.parity.specimens.chance import Bottom, Specimen, maybe
-from batchbrew.parity.specimens.specimens import LAYER, specimen
+from batchbrew.parity.specimens.specimens import specimen
 from batchbrew.parity.specimens.values import Array, usual
 from batchbrew.proto import caffe_pb2 as pb
 
@@ -25,32 +25,35 @@ from batchbrew.proto import caffe_pb2 as pb
 DIES_WHEN_FORCED = {"Accuracy", "ArgMax", "BatchReindex", "Embed", "Filter", "InfogainLoss", "Threshold"}
 # These remember something from one pass to the next.
 KEEPS_STATE = {"BatchNorm", "LSTM", "RNN"}
-RESIZABLE = 0.15  # how often a later pass brings another number of images
-
-
-def generator_for(random: Random) -> np.random.Generator:
-    return np.random.default_rng(random.getrandbits(64))
+# Their first axis is not the images, or they say themselves how long it is.
+ONE_SIZE = {"LSTM", "RNN", "Reshape", "Slice"}
+LEARNED = "learned"
+RESIZED = 0.15  # how often a later pass brings another number of images
 
 
 def layer_case(kind: str, seed: int, number: int) -> Case:
     """The case of that layer type, seed and number: the same every time."""
     made, net = specimen(kind, seed, number)
     random = Random(f"{seed} {kind} {number} exercise")
-    generator = generator_for(random)
+    generator = np.random.default_rng(random.getrandbits(64))
     phase = pb.TRAIN if maybe(random, 0.5) else pb.TEST
     way = _way(random, kind, made)
+    _ask_for_gradients(random, way, made, net)
     try:
         built = infer_shapes(net, phase)
     except ShapeError:
         built = None  # Caffe should refuse it, too: there is nothing to fill
-    _ask_for_gradients(random, way, made, net)
     bottoms: Sequence[Bottom] = made.bottoms
-    count = random.randint(2, 3) if kind in KEEPS_STATE else random.choice([1, 1, 2])
     passes = []
-    for index in range(count):
-        if index and maybe(random, RESIZABLE):
+    for index in range(random.randint(2, 3) if kind in KEEPS_STATE else random.choice([1, 1, 2])):
+        if index and way != "weighted" and kind not in ONE_SIZE and maybe(random, RESIZED):
             bottoms, built = _another_batch(random, net, phase, bottoms, built)
-        passes.append(_one_pass(random, generator, way, bottoms, built))
+        data = {
+            name: each.values(generator, each.shape)
+            for name, each in zip(net.layer[0].top, bottoms, strict=False)
+        }
+        diffs = _diffs(random, generator, way, made, built, data)
+        passes.append(Pass(data, diffs, backward=not made.forward_only, clear=maybe(random, 0.7)))
     return Case(
         kind=kind,
         seed=seed,
@@ -58,9 +61,9 @@ def layer_case(kind: str, seed: int, number: int) -> Case:
         net=net,
         phase=phase,
         passes=passes,
-        parameters=parameter_values(built, generator) if built else {},
+        parameters=_parameters(built, generator),
         memory=_memory(generator, net),
-        random=_random_blobs(net, phase),
+        random=kind == "Dropout" and phase == pb.TRAIN,
     )
 
 
@@ -84,28 +87,58 @@ def _ask_for_gradients(random: Random, way: str, made: Specimen, net: pb.NetPara
     if way != "weighted":
         return
     is_loss = layer.type.endswith("Loss")
-    if not layer.loss_weight and (not is_loss or maybe(random, 0.5)) and layer.top:
+    if layer.top and not layer.loss_weight and (not is_loss or maybe(random, 0.5)):
         layer.loss_weight.extend(random.choice([1, 0.5, -2]) for _ in layer.top)
-    if maybe(random, 0.9) or not any(bottom.gradient for bottom in made.bottoms):
-        layer.propagate_down.extend(
-            (bottom.gradient and maybe(random, 0.8)) or (not bottom.gradient and maybe(random, 0.02))
-            for bottom in made.bottoms
-        )
+    if maybe(random, 0.7):
+        layer.propagate_down.extend(maybe(random, 0.8 if each.gradient else 0.02) for each in made.bottoms)
+    _learn_bottoms(random, made, net)
 
 
-def _one_pass(
+def _learn_bottoms(random: Random, made: Specimen, net: pb.NetParameter) -> None:
+    """Put a Bias before bottoms that have a gradient: what is not learned from needs none."""
+    biases = []
+    for index, bottom in enumerate(made.bottoms):
+        if bottom.gradient and maybe(random, 0.85):
+            top, raw = f"in{index}", f"raw{index}"
+            net.layer[0].top[index] = raw
+            every_number = pb.BiasParameter(axis=0, num_axes=-1)
+            biases.append(
+                pb.LayerParameter(
+                    name=f"{LEARNED}{index}", type="Bias", bottom=[raw], top=[top], bias_param=every_number
+                )
+            )
+    last = pb.LayerParameter.FromString(net.layer[-1].SerializeToString())
+    del net.layer[-1]
+    net.layer.extend([*biases, last])
+
+
+def _parameters(built: NetworkShapes | None, generator: np.random.Generator) -> dict[tuple[str, int], Array]:
+    if built is None:
+        return {}
+    values = parameter_values(built, generator)
+    return {
+        (layer, blob): np.zeros_like(array) if layer.startswith(LEARNED) else array
+        for (layer, blob), array in values.items()
+    }
+
+
+def _diffs(
     random: Random,
     generator: np.random.Generator,
     way: str,
-    bottoms: Sequence[Bottom],
+    made: Specimen,
     built: NetworkShapes | None,
-) -> Pass:
-    data = {f"in{index}": each.values(generator, each.shape) for index, each in enumerate(bottoms)}
-    diffs: dict[str, Array] = {}
-    if built is not None and (way == "forced" or (way == "plain" and maybe(random))):
-        tops = built.layers[-1].tops
-        diffs = {name: usual(generator, shape) for name, shape in tops.items() if not name.startswith("(")}
-    return Pass(data, diffs, clear=maybe(random, 0.7))
+    data: Mapping[str, Array],
+) -> dict[str, Array]:
+    """Random gradients of the layer's tops, where nothing else makes them."""
+    has_none = not made.bottoms and made.layer.type != "Parameter"
+    if built is None or way == "weighted" or has_none or (way == "plain" and maybe(random, 0.7)):
+        return {}
+    tops = {name: shape for name, shape in built.layers[-1].tops.items() if not name.startswith("(")}
+    if made.layer.type == "Filter":  # its tops are as long as there are ones in its last bottom
+        length = int(list(data.values())[-1].sum())
+        tops = {name: (length, *shape[1:]) for name, shape in tops.items() if length}
+    return {name: usual(generator, shape) for name, shape in tops.items()}
 
 
 def _another_batch(
@@ -127,10 +160,10 @@ def _another_batch(
         reshaped = infer_shapes(changed, phase)
     except ShapeError:
         return bottoms, built
-    same = all(
-        one.parameters == two.parameters for one, two in zip(built.layers, reshaped.layers, strict=True)
-    )
-    return (other, reshaped) if same and net.layer[-1].type not in ("Reshape", "Slice") else (bottoms, built)
+    parameters = [layer.parameters for layer in built.layers]
+    if parameters != [layer.parameters for layer in reshaped.layers]:
+        return bottoms, built
+    return other, reshaped
 
 
 def _memory(generator: np.random.Generator, net: pb.NetParameter) -> tuple[Array, Array] | None:
@@ -144,13 +177,6 @@ def _memory(generator: np.random.Generator, net: pb.NetParameter) -> tuple[Array
     return usual(generator, shape), np.asarray(generator.integers(0, 10, images), np.float32)
 
 
-def _random_blobs(net: pb.NetParameter, phase: int) -> frozenset[str]:
-    layer = net.layer[-1]
-    if layer.type == "Dropout" and phase == pb.TRAIN:
-        return frozenset({*layer.bottom, *layer.top})
-    return frozenset()
-
-
 def is_expected_to_be_built(case: Case) -> bool:
     """Says our rules of shapes that Caffe builds the net?"""
     try:
@@ -158,11 +184,3 @@ def is_expected_to_be_built(case: Case) -> bool:
     except ShapeError:
         return False
     return True
-
-
-def fingerprint(text: str) -> int:
-    """A number for a word, the same on every machine."""
-    return crc32(text.encode())
-
-
-assert LAYER

@@ -7,7 +7,6 @@ import numpy as np
 
 from batchbrew.nets.shapes import LayerShapes, NetworkShapes, Shape
 from batchbrew.parity.specimens.values import Array, between, constant, normal, usual
-from batchbrew.proto import caffe_pb2 as pb
 
 # (generator, number of the blob, its shape) -> values
 Draw = Callable[[np.random.Generator, int, Shape], Array]
@@ -66,4 +65,3 @@ _DRAWS: dict[str, Draw] = {
     "Parameter": _usual,
     "Scale": _factors,
 }
-assert pb

@@ -144,9 +144,13 @@ def write_last_words(folder: str, engine: str, status: int) -> None:
     with open(os.path.join(folder, engine, "log"), errors="replace") as file:
         log = file.read()
     fatal = [line for line in log.splitlines() if FATAL.match(line)]
-    said = FATAL.sub("", fatal[-1]) if fatal else "\n".join(log.splitlines()[-3:])
     ended = "signal %d" % (status & 127) if status & 127 else "exit %d" % (status >> 8)
-    refused = {"kinds": [ended], "text": said, "stage": stage_in(log)}
+    if fatal:
+        kinds, text = [ended], FATAL.sub("", fatal[-1])
+    else:
+        last = [line for line in log.splitlines() if line and not line.startswith("@")][-1:]
+        kinds, text = ["crash", ended], " ".join([ended, *last])
+    refused = {"kinds": kinds, "text": text, "stage": stage_in(log)}
     write_result(os.path.join(folder, engine), {"refused": refused})
 
 

@@ -32,7 +32,7 @@ def _dropout(case: Case, layer: pb.LayerParameter, result: Result) -> Iterator[s
     factor = np.float32(1 / (1 - np.float32(ratio)))
     bottom, top = layer.bottom[0], layer.top[0]
     for number, each in enumerate(case.passes):
-        given, made = each.data[bottom], result.arrays[f"{number}|data|{top}"]
+        given, made = next(iter(each.data.values())), result.arrays[f"{number}|data|{top}"]
         kept = made != 0
         if not _close(made, np.where(kept, given * factor, 0)):
             yield f"pass {number}: what is not dropped is not multiplied by {factor:g}"
@@ -51,12 +51,8 @@ def _diff_above(case: Case, layer: pb.LayerParameter, number: int, given: Array)
     """The gradient that came from above, if the layer passes one on."""
     if case.net.force_backward:
         return case.passes[number].diffs[layer.top[0]]
-    if (
-        layer.loss_weight
-        and layer.propagate_down
-        and layer.propagate_down[0]
-        and layer.top[0] != layer.bottom[0]
-    ):
+    learned_from = layer.bottom[0] not in case.net.layer[0].top
+    if layer.loss_weight and learned_from and all(layer.propagate_down):
         return np.full(given.shape, layer.loss_weight[0], np.float32)
     return None
 

@@ -16,7 +16,8 @@ from batchbrew.parity.specimens.values import Array
 class Refused:
     """An engine's word that it will not compute a case.
 
-    `kinds`: the names of the exception's classes, the nearest first, or "signal 6"; `stage`: how far it had come.
+    `kinds`: the names of the exception's classes, the nearest first; "signal 6" of a process that gave a
+    reason and ended, "crash" of one that gave none; `stage`: how far it had come.
     """
 
     kinds: Sequence[str]
@@ -25,8 +26,8 @@ class Refused:
 
     @property
     def crashed(self) -> bool:
-        """Did the process end without a word of its own? (Real Caffe's own way to refuse is signal 6.)"""
-        return self.kinds[0].startswith(("signal", "exit")) and self.kinds[0] != "signal 6"
+        """Did the process end without a word of its own? (Real Caffe's own way to refuse is a word and signal 6.)"""
+        return self.kinds[0] == "crash"
 
     def __str__(self) -> str:
         return f"{self.kinds[0]} at {self.stage}: {self.text}"

@@ -20,11 +20,16 @@ class Bottom:
 
 @dataclass(frozen=True)
 class Specimen:
-    """A layer and its bottoms, unconnected. `in_place`: its top may be its first bottom."""
+    """A layer and its bottoms, unconnected.
+
+    `in_place`: its top may be its first bottom. `forward_only`: its backward pass in real Caffe writes beside its
+    blobs, so that what comes of it is no measure.
+    """
 
     bottoms: list[Bottom]
     layer: pb.LayerParameter
     in_place: bool = False
+    forward_only: bool = False
 
 
 Maker = Callable[[Random], Specimen]

@@ -112,7 +112,7 @@ def sigmoid_cross_entropy_loss(random: Random) -> Specimen:
 
 def _two_shapes(random: Random) -> tuple[Shape, Shape]:
     """Alike, or mostly: sometimes only of one size, sometimes not even that."""
-    first = any_shape(random)
+    first = any_shape(random, 1, 5 if maybe(random, 0.1) else 4)
     second = first if maybe(random, 0.7) else (first[0], *any_shape(random, 0, 3))
     if maybe(random, 0.08):
         second = (first[0] + 1, *second[1:])
@@ -122,7 +122,7 @@ def _two_shapes(random: Random) -> tuple[Shape, Shape]:
 def label_loss(kind: str) -> Maker:
     def make(random: Random) -> Specimen:
         layer = pb.LayerParameter(type=kind, top=["l"])
-        first = any_shape(random)
+        first = any_shape(random, 1, 5 if maybe(random, 0.05) else 4)
         classes = 1
         for length in first[1:]:
             classes *= length

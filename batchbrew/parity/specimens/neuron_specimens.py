@@ -15,7 +15,8 @@ def neuron(kind: str) -> Maker:
     def make(random: Random) -> Specimen:
         layer = pb.LayerParameter(type=kind)
         values = SETTINGS[kind](random, layer)
-        return Specimen([Bottom(any_shape(random), values)], layer, in_place=True)
+        bottom = Bottom(any_shape(random), values, gradient=kind != "Threshold")
+        return Specimen([bottom], layer, in_place=True)
 
     return make
 

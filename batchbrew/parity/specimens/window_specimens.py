@@ -95,7 +95,17 @@ def pooling(random: Random) -> Specimen:
         parameter.round_mode = pb.PoolingParameter.FLOOR
     layer.top.extend(["top0", "top1"][: 2 if maybe(random, 0.2) else 1])
     bottom = image(random) if maybe(random, 0.95) else any_shape(random)
-    return Specimen([Bottom(bottom, _for_a_maximum(random))], layer)
+    return Specimen(
+        [Bottom(bottom, _for_a_maximum(random))], layer, forward_only=_leaves_the_image(parameter)
+    )
+
+
+def _leaves_the_image(parameter: pb.PoolingParameter) -> bool:
+    """May a window lie beyond the image? Caffe clips none without padding, and takes its maximum from place -1."""
+    kernels = parameter.kernel_h or parameter.kernel_size, parameter.kernel_w or parameter.kernel_size
+    strides = parameter.stride_h or parameter.stride, parameter.stride_w or parameter.stride
+    padded = parameter.pad or parameter.pad_h or parameter.pad_w
+    return not padded and any(stride > kernel for stride, kernel in zip(strides, kernels, strict=True))
 
 
 def spp(random: Random) -> Specimen:
