@@ -21,7 +21,9 @@ CaffePythonOption = Annotated[
     Path | None,
     typer.Option("--caffe-python", help="Python in which `import caffe` works (or $BATCHBREW_CAFFE_PYTHON)."),
 ]
-EngineOption = Annotated[str, typer.Option(help="Which Caffe computes: bvlc.")]
+EngineOption = Annotated[
+    str | None, typer.Option(help="Which Caffe computes: torch or bvlc (default: the run's, or bvlc).")
+]
 
 
 def _version(asked: bool) -> None:
@@ -74,7 +76,7 @@ def train(
     cpu: Annotated[bool, typer.Option("--cpu", help="Train on the CPU.")] = False,
     seed: Annotated[int | None, typer.Option(help="Seed (default: the solver's, else a new one).")] = None,
     max_restarts: Annotated[int, typer.Option(min=0, help="Restarts after a divergence.")] = 5,
-    engine: EngineOption = "bvlc",
+    engine: EngineOption = None,
     caffe_python: CaffePythonOption = None,
 ) -> None:
     """Train a network; restart by itself from the last good snapshot when training diverges.
@@ -113,7 +115,7 @@ def finetune(
     cpu: Annotated[bool, typer.Option("--cpu", help="Train on the CPU.")] = False,
     seed: Annotated[int | None, typer.Option(help="Seed (default: 0).")] = None,
     max_restarts: Annotated[int, typer.Option(min=0, help="Restarts after a divergence.")] = 5,
-    engine: EngineOption = "bvlc",
+    engine: EngineOption = None,
     caffe_python: CaffePythonOption = None,
 ) -> None:
     """Fine-tune a network: a new classifier at ten times the rate, a short linear decay, then a test.
@@ -143,7 +145,7 @@ def test(
     images: Annotated[int | None, typer.Option(min=1, help="Test that many images (default: all).")] = None,
     gpu: Annotated[int | None, typer.Option(help="GPU to test on (default: the CPU).")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the numbers as JSON.")] = False,
-    engine: EngineOption = "bvlc",
+    engine: EngineOption = None,
     caffe_python: CaffePythonOption = None,
 ) -> None:
     """Measure the test error: single centre crop, top-1, and top-5 where there are more than five classes.

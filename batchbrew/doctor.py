@@ -1,7 +1,6 @@
 """What this machine has of all that BatchBrew can use, and what to do about each thing that is missing."""
 
 import importlib.metadata
-import importlib.util
 import platform
 import shutil
 import subprocess
@@ -12,11 +11,22 @@ from typing import Literal
 
 from batchbrew import __version__
 from batchbrew.errors import EngineError
-from batchbrew.training.engines import find_caffe_python
+from batchbrew.training.engines import TORCH_HINT, bvlc_engine, find_caffe_python, torch_engine
 from batchbrew.training.probe import probe
 
 State = Literal["ok", "missing", "broken"]
-REQUIRED = ("protobuf", "pyyaml", "numpy", "lmdb", "opencv-python-headless", "typer", "rich", "matplotlib")
+REQUIRED = (
+    "protobuf",
+    "pyyaml",
+    "numpy",
+    "lmdb",
+    "opencv-python-headless",
+    "typer",
+    "rich",
+    "matplotlib",
+    "torch",
+    "h5py",
+)
 # Other distributions that bring the same module.
 ALTERNATIVES = {
     "opencv-python-headless": ("opencv-python", "opencv-contrib-python", "opencv-contrib-python-headless")
@@ -61,7 +71,8 @@ def _caffe(named: Path | None) -> list[Finding]:
         caffe = find_caffe_python(named)
     except EngineError as error:
         return [Finding("engine bvlc", "missing", "no Caffe found", str(error), needed=True)]
-    engine = probe(caffe, gpu=None)
+    real = bvlc_engine(caffe.path)
+    engine = probe(real, gpu=None)
     if isinstance(engine, str):
         remedy = "scripts/install_caffe.sh --force, or name another Caffe's Python in BATCHBREW_CAFFE_PYTHON"
         return [Finding("engine bvlc", "broken", f"{caffe.path}: {engine}", remedy, needed=True)]
@@ -69,7 +80,7 @@ def _caffe(named: Path | None) -> list[Finding]:
         f"Caffe {engine['caffe']}, {engine['layers']} layer types, Python {engine['python']}, "
         f"numpy {engine['numpy']}; {caffe.path} (from {caffe.source})"
     )
-    on_gpu = probe(caffe, gpu=0)
+    on_gpu = probe(real, gpu=0)
     if isinstance(on_gpu, str):
         remedy = "train with --cpu, or name a Caffe built for your GPU in BATCHBREW_CAFFE_PYTHON"
         gpu = Finding("bvlc on a GPU", "missing", on_gpu, remedy)
@@ -79,10 +90,14 @@ def _caffe(named: Path | None) -> list[Finding]:
 
 
 def _torch_engine() -> Finding:
-    detail = "PyTorch is not installed"
-    if importlib.util.find_spec("torch") is not None:
-        detail = f"PyTorch {importlib.metadata.version('torch')} is installed"
-    return Finding("engine torch", "missing", f"not part of this version ({detail})", "use the engine bvlc")
+    try:
+        found = probe(torch_engine(), gpu=None)
+    except EngineError as error:
+        return Finding("engine torch", "missing", str(error), TORCH_HINT)
+    if isinstance(found, str):
+        return Finding("engine torch", "broken", found, TORCH_HINT)
+    version = importlib.metadata.version("torch")
+    return Finding("engine torch", "ok", f"PyTorch {version}, {found['layers']} layer types")
 
 
 def _gpu() -> Finding:

@@ -35,7 +35,7 @@ def test_a_healthy_environment(caffe_python: Path, capsys: pytest.CaptureFixture
     assert {*doctor.REQUIRED, "engine bvlc"} <= set(lines)
     assert "layer types" in lines["engine bvlc"]
     assert f"{caffe_python} (from --caffe-python)" in lines["engine bvlc"]
-    assert "not part of this version" in text
+    assert "layer types" in lines["engine torch"]
     assert text.endswith("\nAll that training needs is there.\n")
 
 

@@ -10,7 +10,7 @@ from batchbrew.lint.linter import lint_file
 from batchbrew.nets.shapes import ShapeError
 from batchbrew.proto import caffe_pb2
 from batchbrew.proto.text import read_prototxt
-from batchbrew.training.engines import CaffePython
+from batchbrew.training.engines import Engine
 from batchbrew.training.probe import works_on_gpu
 from batchbrew.training.recipe_model import solver_file
 from batchbrew.training.run_folder import RunFolder, RunSettings, create_run, new_seed, open_run
@@ -40,9 +40,9 @@ class Choices:
 
 
 def resume_run(
-    solver: Path | None, choices: Choices, for_recipe: Mapping[str, object], caffe: CaffePython
+    solver: Path | None, choices: Choices, for_recipe: Mapping[str, object], engine: Engine
 ) -> RunFolder:
-    """Open a run to go on with; the device is all that may be another one."""
+    """Open a run to go on with; device and engine are all that may be other ones."""
     run = choices.run
     if run is None:
         raise InputError("--resume needs --run DIR: the folder of the run to go on with")
@@ -54,16 +54,18 @@ def resume_run(
             f"--resume goes on with what {run} was begun with: leave out {' and '.join(names)} "
             f"(what may change, max_iter or base_lr say, is changed in {run / 'solver.prototxt'})"
         )
-    if not choices.cpu and choices.gpu is None:
-        return open_run(run)
-    device = _device(caffe_pb2.SolverParameter(), choices, caffe)
+    device = None
+    if other_device := choices.cpu or choices.gpu is not None:
+        device = _device(caffe_pb2.SolverParameter(), choices, engine)
     folder = open_run(run)
-    folder.use_device(device)
+    if other_device:
+        folder.use_device(device)
+    folder.use_engine(engine.name)
     return folder
 
 
 def begin_run(
-    solver: Path | None, choices: Choices, for_recipe: Mapping[str, object], caffe: CaffePython
+    solver: Path | None, choices: Choices, for_recipe: Mapping[str, object], engine: Engine
 ) -> tuple[RunFolder, list[str]]:
     """Make the run folder of a solver or recipe; and what to tell."""
     if solver is None:
@@ -73,10 +75,10 @@ def begin_run(
     choices.check()
     with solver_file(solver, for_recipe) as (file, notes):
         notes += _matches(file, choices.weights)  # before anything is made
-        return create(file, choices, caffe), notes
+        return create(file, choices, engine), notes
 
 
-def create(solver: Path, choices: Choices, caffe: CaffePython) -> RunFolder:
+def create(solver: Path, choices: Choices, engine: Engine) -> RunFolder:
     """Make the run folder of a solver."""
     parameters = read_prototxt(solver, caffe_pb2.SolverParameter)
     _check_labels(solver)
@@ -85,9 +87,10 @@ def create(solver: Path, choices: Choices, caffe: CaffePython) -> RunFolder:
         seed = parameters.random_seed if parameters.random_seed >= 0 else new_seed()
     settings = RunSettings(
         seed=seed,
-        gpu=_device(parameters, choices, caffe),
+        gpu=_device(parameters, choices, engine),
         working_directory=str(Path.cwd()),
         weights=tuple(str(path.resolve()) for path in choices.weights),
+        engine=engine.name,
     )
     name = Path(parameters.snapshot_prefix).name or solver.stem
     root = choices.run or Path("logs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
@@ -118,7 +121,7 @@ def _matches(solver: Path, weights: Sequence[Path]) -> list[str]:
         return [f"warning: whether the weights fit is not known beforehand: {error}"]
 
 
-def _device(parameters: caffe_pb2.SolverParameter, choices: Choices, caffe: CaffePython) -> int | None:
+def _device(parameters: caffe_pb2.SolverParameter, choices: Choices, engine: Engine) -> int | None:
     """The GPU to train on, or None for the CPU: as asked for, else as the solver says, else what there is."""
     gpu = choices.gpu
     if choices.cpu and gpu is not None:
@@ -133,4 +136,4 @@ def _device(parameters: caffe_pb2.SolverParameter, choices: Choices, caffe: Caff
         return int(gpu)
     if parameters.HasField("solver_mode"):
         return parameters.device_id if parameters.solver_mode == parameters.GPU else None
-    return 0 if works_on_gpu(caffe) else None
+    return 0 if works_on_gpu(engine) else None

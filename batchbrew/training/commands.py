@@ -13,11 +13,11 @@ from batchbrew.atomic import write_file
 from batchbrew.errors import InputError
 from batchbrew.training.beginning import Choices, begin_run, create, resume_run
 from batchbrew.training.display import Display
-from batchbrew.training.engines import CaffePython, find_caffe_python
+from batchbrew.training.engines import DEFAULT_ENGINE, Engine, find_engine
 from batchbrew.training.evaluation import TestResult, evaluate
 from batchbrew.training.finetuning import finetuning_solver
 from batchbrew.training.plot import plot_convergence
-from batchbrew.training.run_folder import RunFolder, look_at_run
+from batchbrew.training.run_folder import RunFolder, engine_of_run, look_at_run
 from batchbrew.training.supervisor import Supervisor
 
 
@@ -31,7 +31,7 @@ def train(
     cpu: bool,
     seed: int | None,
     max_restarts: int,
-    engine: str,
+    engine: str | None,
     caffe_python: Path | None,
     console: Console,
     for_recipe: Mapping[str, object] | None = None,
@@ -40,16 +40,15 @@ def train(
 
     `solver` is a solver.prototxt or a recipe; `for_recipe` are the options beside a recipe, as solver_file takes them.
     """
-    _check_engine(engine)
-    caffe = find_caffe_python(caffe_python)
+    used = _engine(engine, run if resume else None, caffe_python)
     given = {option: value for option, value in (for_recipe or {}).items() if value is not None}
     choices = Choices(run, weights, gpu, cpu, seed)
     if resume:
-        folder = resume_run(solver, choices, given, caffe)
+        folder = resume_run(solver, choices, given, used)
     else:
-        folder, notes = begin_run(solver, choices, given, caffe)
+        folder, notes = begin_run(solver, choices, given, used)
         _say(notes, console)
-    _follow(folder, caffe, max_restarts, console)
+    _follow(folder, used, max_restarts, console)
 
 
 def finetune(
@@ -64,22 +63,21 @@ def finetune(
     cpu: bool,
     seed: int | None,
     max_restarts: int,
-    engine: str,
+    engine: str | None,
     caffe_python: Path | None,
     console: Console,
 ) -> None:
     """Generate a net with a new classifier, train it from `weights`, and test it; see finetuning_solver."""
-    _check_engine(engine)
-    caffe = find_caffe_python(caffe_python)
+    used = _engine(engine, None, caffe_python)
     choices = Choices(run, [weights], gpu, cpu, seed)
     choices.check()
     with finetuning_solver(net, weights, classes, global_stats=global_stats, options=generator_options) as (
         file,
         notes,
     ):
-        folder = create(file, choices, caffe)
+        folder = create(file, choices, used)
     _say(notes, console)
-    _follow(folder, caffe, max_restarts, console)
+    _follow(folder, used, max_restarts, console)
     device = folder.settings.gpu
     test(
         None, run=folder.root, weights=None, val=None, images=None, gpu=device, engine=engine,
@@ -87,12 +85,12 @@ def finetune(
     )  # fmt: skip
 
 
-def _follow(folder: RunFolder, caffe: CaffePython, max_restarts: int, console: Console) -> None:
+def _follow(folder: RunFolder, engine: Engine, max_restarts: int, console: Console) -> None:
     """Train to the end, and draw the curve."""
     with folder:
         console.print(f"Run folder: {folder.root}", soft_wrap=True)
         with Display(console) as display:
-            final = Supervisor(folder, caffe, display, max_restarts=max_restarts).run()
+            final = Supervisor(folder, engine, display, max_restarts=max_restarts).run()
         console.print(
             f"Trained to iteration {final.iteration}: {folder.ledger.folder / final.model}", soft_wrap=True
         )
@@ -103,15 +101,17 @@ def _follow(folder: RunFolder, caffe: CaffePython, max_restarts: int, console: C
         console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
+def _engine(name: str | None, run: Path | None, caffe_python: Path | None) -> Engine:
+    """The engine that was asked for, if only by naming a Caffe; else that of the run; else the default."""
+    if name is None and caffe_python is not None:
+        name = "bvlc"
+    if name is None:
+        name = DEFAULT_ENGINE if run is None else engine_of_run(run)
+    return find_engine(name, caffe_python)
+
+
 def _say(notes: Sequence[str], console: Console) -> None:
     console.print("\n".join(notes), markup=False, highlight=False, soft_wrap=True, end="\n" if notes else "")
-
-
-def _check_engine(engine: str) -> None:
-    if engine == "torch":
-        raise InputError("--engine torch is not part of this version yet: use --engine bvlc")
-    if engine != "bvlc":
-        raise InputError(f"--engine {engine} is unknown: there is bvlc")
 
 
 def test(
@@ -122,14 +122,13 @@ def test(
     val: str | None,
     images: int | None,
     gpu: int | None,
-    engine: str,
+    engine: str | None,
     caffe_python: Path | None,
     as_json: bool,
     console: Console,
 ) -> None:
     """Test a caffemodel, or the newest good snapshot of a run, and print its errors."""
-    _check_engine(engine)
-    caffe = find_caffe_python(caffe_python)
+    used = _engine(engine, run, caffe_python)
     working_directory = None
     if run is not None:
         if net is not None or weights is not None:
@@ -144,7 +143,7 @@ def test(
     with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as progress:
         task = progress.add_task("", total=None)
         result = evaluate(
-            net, weights, caffe, gpu=gpu, source=None if val is None else str(Path(val).absolute()), images=images,
+            net, weights, used, gpu=gpu, source=None if val is None else str(Path(val).absolute()), images=images,
             working_directory=working_directory,
             on_progress=lambda done, of: progress.update(task, completed=done, total=of),
         )  # fmt: skip

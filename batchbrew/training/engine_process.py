@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from batchbrew.errors import EngineError
-from batchbrew.training.engines import INSTALL_HINT, CaffePython
+from batchbrew.training.engines import INSTALL_HINT, Engine
 
 WORKER = Path(__file__).with_name("worker.py")
 Job = dict[str, Any]
@@ -38,6 +38,9 @@ REMEDIES = (
     ("Check failed: proto.SerializeToOstream", "the snapshot could not be written: is the disk full?"),
 )
 
+# Caffe's last line before it aborts, and the last of a traceback of our own engine's errors.
+FATAL = re.compile(r"F\d{4}.*?\] |batchbrew\.[\w.]+Error: ")
+
 
 @dataclass(frozen=True)
 class Event:
@@ -59,7 +62,7 @@ class EngineProcess:
 
     def __init__(
         self,
-        caffe: CaffePython,
+        engine: Engine,
         job: Job,
         *,
         working_directory: Path | None = None,
@@ -79,18 +82,20 @@ class EngineProcess:
         job = {**job, "events_descriptor": write_end, "supervisor_pid": os.getpid()}
         try:
             self._process = subprocess.Popen(
-                [str(caffe.path.absolute()), str(WORKER)],
+                [*engine.command, str(WORKER)],
                 cwd=working_directory,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 pass_fds=[write_end, *inherit],
-                env={**os.environ, "GLOG_logtostderr": "1", "GLOG_minloglevel": "0"},
+                env={**os.environ, **engine.environment, "GLOG_logtostderr": "1", "GLOG_minloglevel": "0"},
                 start_new_session=True,  # Ctrl-C is the supervisor's; it passes it on in its own way
             )
         except OSError as error:
             os.close(read_end)
-            raise EngineError(f"{caffe.path} cannot be run ({error.strerror}): {INSTALL_HINT}") from error
+            raise EngineError(
+                f"{engine.command[0]} cannot be run ({error.strerror}): {engine.remedy}"
+            ) from error
         finally:
             os.close(write_end)
         assert self._process.stdin is not None and self._process.stdout is not None
@@ -179,8 +184,8 @@ class EngineProcess:
         with self._ends_with(stream):
             for raw in stream:
                 text = raw.decode("utf-8", "replace").rstrip("\n")
-                if self._fatal is None and re.match(r"F\d{4}", text):
-                    self._fatal = text.split("] ", 1)[-1]
+                if self._fatal is None and (fatal := FATAL.match(text)):
+                    self._fatal = text[fatal.end() :]
                 self._tail = [*self._tail[-19:], text]
                 self._messages.put(LogLine(text))
 

@@ -1,16 +1,36 @@
-"""Which Caffe there is: the interpreters in which `import caffe` works, and what each can do."""
+"""Which engines there are: our own on PyTorch, and the interpreters in which `import caffe` finds a real Caffe."""
 
+import importlib.util
 import os
-from dataclasses import dataclass
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from batchbrew.errors import EngineError
+import batchbrew
+from batchbrew.errors import EngineError, InputError
 
 ENVIRONMENT_VARIABLE = "BATCHBREW_CAFFE_PYTHON"
 INSTALL_HINT = (
     "run scripts/install_caffe.sh, or name the Python of your own Caffe "
     f"with --caffe-python or {ENVIRONMENT_VARIABLE}"
 )
+
+DEFAULT_ENGINE = "bvlc"
+TORCH_HINT = "pip install torch h5py, or use --engine bvlc"
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A Caffe that does jobs: `command` and a script's path run the script where `import caffe` finds it.
+
+    `remedy` is what to do where that does not work.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    remedy: str
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -49,3 +69,35 @@ def find_caffe_python(named: Path | None = None) -> CaffePython:
             f"{candidate.path} (from {candidate.source}) is not an executable Python: {INSTALL_HINT}"
         )
     return candidate
+
+
+def find_engine(name: str, caffe_python: Path | None = None) -> Engine:
+    """The engine `torch` or `bvlc`; `caffe_python` is where the command line says that the latter is.
+
+    Raises InputError for another name, EngineError for one that is not installed.
+    """
+    if name == "bvlc":
+        return bvlc_engine(find_caffe_python(caffe_python).path)
+    if name != "torch":
+        raise InputError(f"--engine {name} is unknown: there are torch and bvlc")
+    if caffe_python is not None:
+        raise InputError(
+            "--caffe-python names a real Caffe, which --engine torch does not use: give one of them"
+        )
+    return torch_engine()
+
+
+def bvlc_engine(python: Path) -> Engine:
+    """The real Caffe that the interpreter `python` has."""
+    return Engine("bvlc", (str(python.absolute()),), INSTALL_HINT)
+
+
+def torch_engine() -> Engine:
+    """Our own (batchbrew.caffe), in this interpreter. Raises EngineError where what it needs is not installed."""
+    missing = [name for name in ("torch", "h5py") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise EngineError(f"--engine torch needs {' and '.join(missing)}: {TORCH_HINT}")
+    # The worker is started in the run's own working directory, from where a checkout is not seen.
+    home = str(Path(batchbrew.__file__).parent.parent)
+    path = os.pathsep.join(filter(None, [home, os.environ.get("PYTHONPATH")]))
+    return Engine("torch", (sys.executable, "-m", "batchbrew.caffe"), TORCH_HINT, {"PYTHONPATH": path})

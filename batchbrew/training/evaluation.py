@@ -16,7 +16,7 @@ from batchbrew.proto import caffe_pb2
 from batchbrew.proto.binary import read_binary
 from batchbrew.proto.text import read_prototxt, write_prototxt
 from batchbrew.training.engine_process import EngineProcess, Event
-from batchbrew.training.engines import CaffePython
+from batchbrew.training.engines import Engine
 from batchbrew.training.weights import NORMALISATIONS, layer_blobs, some
 
 
@@ -52,7 +52,7 @@ class TestSet:
 def evaluate(
     net_file: Path,
     weights: Path,
-    caffe: CaffePython,
+    engine: Engine,
     *,
     gpu: int | None = None,
     source: str | None = None,
@@ -88,7 +88,7 @@ def evaluate(
             "top_k": [1, 5],
             "gpu": gpu,
         }
-        process = EngineProcess(caffe, job, working_directory=folder)
+        process = EngineProcess(engine, job, working_directory=folder)
         fields, layers = _run(process, weights, trained, on_progress)
     return _result(fields, untrained=tuple(name for name, _ in layers if name not in trained))
 

@@ -5,13 +5,13 @@ from typing import Any
 
 from batchbrew.errors import EngineError
 from batchbrew.training.engine_process import EngineProcess, Event
-from batchbrew.training.engines import CaffePython
+from batchbrew.training.engines import Engine
 
 
-def probe(caffe: CaffePython, *, gpu: int | None) -> dict[str, Any] | str:
+def probe(engine: Engine, *, gpu: int | None) -> dict[str, Any] | str:
     """Start the engine and ask what it is; a text is the reason why it does not work."""
     try:
-        process = EngineProcess(caffe, {"task": "probe", "gpu": gpu})
+        process = EngineProcess(engine, {"task": "probe", "gpu": gpu})
     except EngineError as error:
         return str(error)
     found = None
@@ -21,6 +21,6 @@ def probe(caffe: CaffePython, *, gpu: int | None) -> dict[str, Any] | str:
     return found or process.failure() or "it ended without a word"
 
 
-def works_on_gpu(caffe: CaffePython) -> bool:
-    """Whether this Caffe was built with GPU support and finds GPU 0."""
-    return shutil.which("nvidia-smi") is not None and not isinstance(probe(caffe, gpu=0), str)
+def works_on_gpu(engine: Engine) -> bool:
+    """Whether this engine was built with GPU support and finds GPU 0."""
+    return shutil.which("nvidia-smi") is not None and not isinstance(probe(engine, gpu=0), str)

@@ -120,6 +120,12 @@ class RunFolder:
         self.settings = replace(self.settings, gpu=gpu)
         _write_settings(self.root, self.settings)
 
+    def use_engine(self, engine: str) -> None:
+        """Train on another engine from now on."""
+        if engine != self.settings.engine:
+            self.settings = replace(self.settings, engine=engine)
+            _write_settings(self.root, self.settings)
+
     def write_attempt_solver(self, seed: int) -> Path:
         """Write the solver of one attempt: the run's, with its own seed, and snapshots into `.new`."""
         attempt = caffe_pb2.SolverParameter()
@@ -198,6 +204,11 @@ def open_run(root: Path) -> RunFolder:
 def look_at_run(root: Path) -> RunFolder:
     """Open a run to read from it, also while it trains. Raises InputError if there is none."""
     return RunFolder(root, _read_settings(root), lock=None)
+
+
+def engine_of_run(root: Path) -> str:
+    """The name of the engine that a run was last trained on. Raises InputError if there is no run."""
+    return _read_settings(root).engine
 
 
 def _read_settings(root: Path) -> RunSettings:

@@ -19,7 +19,7 @@ from batchbrew.training.data_order import TrainingData, training_data
 from batchbrew.training.display import Display
 from batchbrew.training.divergence import DivergenceDetector, loss_is_a_mean
 from batchbrew.training.engine_process import EngineProcess, Event, LogLine
-from batchbrew.training.engines import CaffePython
+from batchbrew.training.engines import Engine
 from batchbrew.training.glog import Severity, glog_line
 from batchbrew.training.log_lines import Testing, TestOutput, parse_line
 from batchbrew.training.run_folder import RunFolder
@@ -41,12 +41,10 @@ class Interrupted(BatchBrewError):
 class Supervisor:
     """Trains one run to its last iteration, through as many workers as it takes."""
 
-    def __init__(
-        self, folder: RunFolder, caffe: CaffePython, display: Display, *, max_restarts: int = 5
-    ) -> None:
+    def __init__(self, folder: RunFolder, engine: Engine, display: Display, *, max_restarts: int = 5) -> None:
         """`max_restarts` bounds the restarts after a divergence; a worker that fails is not restarted."""
         self._folder = folder
-        self._caffe = caffe
+        self._engine = engine
         self._display = display
         self._max_restarts = max_restarts
         self._data: TrainingData | None = training_data(folder.solver, folder.working_directory)
@@ -121,7 +119,7 @@ class Supervisor:
             "snapshot_prefix": str(folder.new_snapshot_prefix),
         }
         process = EngineProcess(
-            self._caffe, job, working_directory=folder.working_directory, inherit=[folder.lock_descriptor]
+            self._engine, job, working_directory=folder.working_directory, inherit=[folder.lock_descriptor]
         )
         return Attempt(start, seed, skip, iteration=start.iteration), process
 

@@ -120,8 +120,11 @@ def conv_weights(model: Path) -> list[float]:
         ({"gpu": "²"}, "--gpu ²"),
         ({"seed": -2}, "--seed -2"),
         ({"seed": 2**31}, "--seed 2147483648"),
-        ({"engine": "torch"}, "--engine torch is not part of this version yet"),
-        ({"engine": "tensorflow"}, "--engine tensorflow is unknown: there is bvlc"),
+        (
+            {"engine": "torch", "caffe_python": Path("python3")},
+            "--caffe-python names a real Caffe, which --engine torch",
+        ),
+        ({"engine": "tensorflow"}, "--engine tensorflow is unknown: there are torch and bvlc"),
         ({"weights": [Path("gone.caffemodel")]}, r"gone\.caffemodel is not there"),
     ],
 )

@@ -11,7 +11,7 @@ import pytest
 
 from batchbrew.errors import EngineError
 from batchbrew.training.engine_process import EngineProcess, Event, LogLine
-from batchbrew.training.engines import CaffePython
+from batchbrew.training.engines import Engine, bvlc_engine
 
 DEADLINE_SECONDS = 60
 
@@ -41,22 +41,22 @@ def layer_type_list():
 """
 
 
-def pretender(folder: Path, code: str) -> CaffePython:
+def pretender(folder: Path, code: str) -> Engine:
     """An interpreter that runs `code` instead of the worker."""
     path = folder / "pretender"
     path.write_text(PRETENDER.format(python=sys.executable, code=code))
     path.chmod(0o755)
-    return CaffePython(path, "the tests")
+    return bvlc_engine(path)
 
 
 @pytest.fixture
-def this_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CaffePython:
+def this_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Engine:
     """The Python that runs the tests; tests put a pycaffe into `tmp_path`."""
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    return CaffePython(Path(sys.executable), "the tests")
+    return bvlc_engine(Path(sys.executable))
 
 
-def run(caffe: CaffePython, **job: Any) -> tuple[EngineProcess, list[Event], list[str]]:
+def run(caffe: Engine, **job: Any) -> tuple[EngineProcess, list[Event], list[str]]:
     """Run a job to its end; the events and the log lines."""
     process = EngineProcess(caffe, {"task": "probe", **job})
     messages = list(process.messages())
@@ -142,7 +142,7 @@ def test_a_python_2(tmp_path: Path) -> None:
 
 def test_real_caffe_gives_up(caffe_python: Path, tmp_path: Path) -> None:
     job = {"task": "train", "solver": str(tmp_path / "nowhere.prototxt")}
-    process, events, lines = run(CaffePython(caffe_python, "the tests"), **job)
+    process, events, lines = run(bvlc_engine(caffe_python), **job)
     assert not events
     failure = process.failure()
     assert failure is not None
@@ -152,11 +152,11 @@ def test_real_caffe_gives_up(caffe_python: Path, tmp_path: Path) -> None:
     assert any(line.startswith("F") for line in lines)
 
 
-def test_a_python_without_pycaffe_or_numpy(this_python: CaffePython, tmp_path: Path) -> None:
+def test_a_python_without_pycaffe_or_numpy(this_python: Engine, tmp_path: Path) -> None:
     bare = tmp_path / "bare"
     bare.write_text(f'#!/bin/sh\nexec {sys.executable} -I -S "$@"\n')
     bare.chmod(0o755)
-    for caffe, module in ((this_python, "caffe"), (CaffePython(bare, "the tests"), "numpy")):
+    for caffe, module in ((this_python, "caffe"), (bvlc_engine(bare), "numpy")):
         process, _, lines = run(caffe)
         assert process.failure() == (
             "the Caffe process failed with status 1; its last words: pycaffe cannot be imported: No module named "
@@ -166,7 +166,7 @@ def test_a_python_without_pycaffe_or_numpy(this_python: CaffePython, tmp_path: P
         assert len(lines) == 1  # no traceback
 
 
-def test_a_python_exception(this_python: CaffePython, tmp_path: Path) -> None:
+def test_a_python_exception(this_python: Engine, tmp_path: Path) -> None:
     (tmp_path / "caffe.py").write_text(PYCAFFE.format(code='raise RuntimeError("no layers")'))
     process, events, lines = run(this_python)
     assert not events
@@ -186,19 +186,19 @@ def test_what_cannot_be_run(tmp_path: Path, content: str, mode: int, reason: str
     path.write_text(content)
     path.chmod(mode)
     with pytest.raises(EngineError, match=rf"python cannot be run \({reason}\): run scripts/install_caffe"):
-        run(CaffePython(path, "the tests"))
+        run(bvlc_engine(path))
     assert open_files() == before
 
 
 def test_a_worker_behind_a_shell_script_works_and_is_stopped_and_killed(
-    this_python: CaffePython, tmp_path: Path
+    this_python: Engine, tmp_path: Path
 ) -> None:
     """A Python that a script starts and waits for, as scripts do that set up an environment first."""
     script = tmp_path / "script"
     script.write_text(f'#!/bin/sh\n{sys.executable} "$@"\nexit $?\n')
     script.chmod(0o755)
     (tmp_path / "caffe.py").write_text(PYCAFFE.format(code="pass"))
-    caffe = CaffePython(script, "the tests")
+    caffe = bvlc_engine(script)
     process, events, _ = run(caffe)
     assert process.failure() is None
     assert [event.name for event in events] == ["engine"]
@@ -226,14 +226,14 @@ time.sleep(100)
     wait_until_gone(worker)
 
 
-def test_a_worker_dies_with_its_parent(this_python: CaffePython, tmp_path: Path) -> None:
+def test_a_worker_dies_with_its_parent(this_python: Engine, tmp_path: Path) -> None:
     (tmp_path / "caffe.py").write_text(PYCAFFE.format(code='print("asleep", flush=True); time.sleep(1000)'))
     parent_code = """
 import sys
 from pathlib import Path
 from batchbrew.training.engine_process import EngineProcess, LogLine
-from batchbrew.training.engines import CaffePython
-process = EngineProcess(CaffePython(Path(sys.executable), "the tests"), {"task": "probe"})
+from batchbrew.training.engines import bvlc_engine
+process = EngineProcess(bvlc_engine(Path(sys.executable)), {"task": "probe"})
 for message in process.messages():
     if isinstance(message, LogLine) and message.text == "asleep":
         print(process.pid, flush=True)

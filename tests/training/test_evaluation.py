@@ -16,7 +16,7 @@ from batchbrew.errors import EngineError, InputError
 from batchbrew.proto import caffe_pb2
 from batchbrew.proto.binary import write_binary
 from batchbrew.proto.blobs import array_blob
-from batchbrew.training.engines import CaffePython
+from batchbrew.training.engines import Engine, bvlc_engine
 from batchbrew.training.evaluation import evaluate
 from tests.conftest import RunCaffe
 from tests.dataset.lmdbs import raw_datum, write_lmdb
@@ -56,10 +56,10 @@ print(json.dumps(answers))
 
 
 @pytest.fixture
-def caffe(caffe_python: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CaffePython:
+def caffe(caffe_python: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Engine:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")
-    return CaffePython(caffe_python, "the tests")
+    return bvlc_engine(caffe_python)
 
 
 def images(count: int = IMAGES, classes: int = CLASSES) -> list[caffe_pb2.Datum]:
@@ -114,7 +114,7 @@ def oracle(run_caffe: RunCaffe, tmp_path_factory: pytest.TempPathFactory) -> Ora
     return Oracle(folder, *run_caffe(ORACLE, weights, by_10, 3, by_8, 4))
 
 
-def test_errors_are_those_of_caffes_accuracy_layers_ties_included(caffe: CaffePython, oracle: Oracle) -> None:
+def test_errors_are_those_of_caffes_accuracy_layers_ties_included(caffe: Engine, oracle: Oracle) -> None:
     net, weights, theirs = oracle.folder / "by_10.prototxt", oracle.folder / "w.caffemodel", oracle.by_10
     steps: list[tuple[int, int]] = []
     result = evaluate(net, weights, caffe, on_progress=lambda done, of: steps.append((done, of)))
@@ -134,7 +134,7 @@ def test_errors_are_those_of_caffes_accuracy_layers_ties_included(caffe: CaffePy
 
 
 def test_every_image_counts_once_whatever_the_batch_size_and_old_weights_and_an_untrained_layer(
-    caffe: CaffePython, oracle: Oracle, tmp_path: Path
+    caffe: Engine, oracle: Oracle, tmp_path: Path
 ) -> None:
     theirs = oracle.by_8
     v1 = caffe_pb2.NetParameter(name="scores")
@@ -150,7 +150,7 @@ def test_every_image_counts_once_whatever_the_batch_size_and_old_weights_and_an_
     assert result.untrained == ("data_bn",)
 
 
-def test_another_lmdb_of_few_classes_and_a_bound(caffe: CaffePython, tmp_path: Path) -> None:
+def test_another_lmdb_of_few_classes_and_a_bound(caffe: Engine, tmp_path: Path) -> None:
     # of five images the first three are taken for their class: scores 9 against 0
     right, wrong = bytes([9, 0, 0, 0, 0]), bytes([0, 9, 0, 0, 0])
     data = [raw_datum(5, 1, 1, pixels) for pixels in (right, right, right, wrong, wrong)]
@@ -165,7 +165,7 @@ def test_another_lmdb_of_few_classes_and_a_bound(caffe: CaffePython, tmp_path: P
 
 
 def test_an_image_list_relative_to_the_working_directory(
-    caffe: CaffePython, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    caffe: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     work = tmp_path / "work"
     work.mkdir()
@@ -185,7 +185,7 @@ def test_an_image_list_relative_to_the_working_directory(
 
 
 @pytest.mark.parametrize("label", [CLASSES, 1_000_000_000])  # Caffe reads on beyond the scores; or crashes
-def test_a_label_that_is_no_class_is_named(caffe: CaffePython, tmp_path: Path, label: int) -> None:
+def test_a_label_that_is_no_class_is_named(caffe: Engine, tmp_path: Path, label: int) -> None:
     data = images(8)
     data[5].label = label
     write_lmdb(tmp_path / "test_lmdb", data)
@@ -194,7 +194,7 @@ def test_a_label_that_is_no_class_is_named(caffe: CaffePython, tmp_path: Path, l
         evaluate(net, weights, caffe)
 
 
-def test_weights_that_are_not_finite(caffe: CaffePython, tmp_path: Path) -> None:
+def test_weights_that_are_not_finite(caffe: Engine, tmp_path: Path) -> None:
     write_lmdb(tmp_path / "test_lmdb", images(4))
     copy = np.eye(CLASSES)
     copy[0, 0] = np.nan
@@ -216,7 +216,7 @@ def test_weights_that_are_not_finite(caffe: CaffePython, tmp_path: Path) -> None
     ],
 )
 def test_weights_of_another_net(
-    caffe: CaffePython,
+    caffe: Engine,
     tmp_path: Path,
     name: str,
     shape: tuple[int, int],
@@ -231,7 +231,7 @@ def test_weights_of_another_net(
     assert "\n" not in str(caught.value)
 
 
-def test_scores_for_every_pixel_are_refused(caffe: CaffePython, tmp_path: Path) -> None:
+def test_scores_for_every_pixel_are_refused(caffe: Engine, tmp_path: Path) -> None:
     write_lmdb(tmp_path / "test_lmdb", [raw_datum(1, 2, 2, bytes(4))])
     net = tmp_path / "net.prototxt"
     net.write_text("""
@@ -280,7 +280,7 @@ def test_what_is_refused_before_caffe_is_started(
     net, weights = write_net(tmp_path / "net.prototxt", 2), write_weights(tmp_path / "w.caffemodel")
     damage(tmp_path)
     with pytest.raises(InputError, match=message):
-        evaluate(net, weights, CaffePython(tmp_path / "is never started", "the tests"))
+        evaluate(net, weights, bvlc_engine(tmp_path / "is never started"))
 
 
 def test_more_images_than_there_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -288,4 +288,4 @@ def test_more_images_than_there_are(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     write_lmdb(tmp_path / "test_lmdb", images(2))
     net, weights = write_net(tmp_path / "net.prototxt", 2), write_weights(tmp_path / "w.caffemodel")
     with pytest.raises(InputError, match="--images 3 is more than the 2 that test_lmdb holds"):
-        evaluate(net, weights, CaffePython(tmp_path / "is never started", "the tests"), images=3)
+        evaluate(net, weights, bvlc_engine(tmp_path / "is never started"), images=3)

@@ -16,7 +16,7 @@ from batchbrew.errors import EngineError, InputError
 from batchbrew.training import commands
 from batchbrew.training.display import Display
 from batchbrew.training.engine_process import EngineProcess
-from batchbrew.training.engines import CaffePython, find_caffe_python
+from batchbrew.training.engines import bvlc_engine, find_engine
 from batchbrew.training.log import read_log
 from batchbrew.training.run_folder import RunFolder, RunSettings, create_run, look_at_run, open_run
 from batchbrew.training.snapshots import SnapshotLedger
@@ -33,7 +33,7 @@ def begin(model: TinyModel, name: str = "run") -> RunFolder:
 
 
 def follow(folder: RunFolder, *, max_restarts: int = 0) -> None:
-    Supervisor(folder, find_caffe_python(), Display(QUIET), max_restarts=max_restarts).run()
+    Supervisor(folder, find_engine("bvlc"), Display(QUIET), max_restarts=max_restarts).run()
 
 
 def resume(run: Path, **options: Any) -> None:
@@ -211,7 +211,7 @@ def test_processes_that_a_killed_worker_leaves_do_not_hold_up_its_end(tmp_path: 
     script = tmp_path / "python"
     script.write_text("#!/bin/sh\nsleep 300 &\nkill -9 $$\n")
     script.chmod(0o755)
-    process = EngineProcess(CaffePython(script, "test"), {})
+    process = EngineProcess(bvlc_engine(script), {})
     assert all(message is None for message in process.messages(timeout_seconds=0.05))
     assert "was killed (signal 9)" in str(process.failure())
 
