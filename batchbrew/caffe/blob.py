@@ -100,6 +100,13 @@ class Blob:
         self._data.replace(tensor)
 
     @property
+    def lasting_data(self) -> Tensor:
+        """The same for a layer that keeps it until its backward pass: what is written to the blob, in place or by
+        Python, leaves it as it is.
+        """
+        return self._data.lasting(self._shape)
+
+    @property
     def diff_tensor(self) -> Tensor:
         """The gradient where layers compute; not to be changed in place."""
         return self._diff.read(self._shape)

@@ -25,7 +25,7 @@ class Memory:
     GPU it is brought up to date when the numbers are asked for again.
     """
 
-    __slots__ = ("_device", "_head", "_host", "_shape", "_view")
+    __slots__ = ("_device", "_head", "_host", "_kept_elsewhere", "_shape", "_view")
 
     def __init__(self, shape: Shape) -> None:
         self._shape = shape
@@ -33,6 +33,7 @@ class Memory:
         self._host: Tensor | None = None
         self._device: Tensor | None = None
         self._view: weakref.ref[Tensor] | None = None  # what numpy arrays made of it keep alive
+        self._kept_elsewhere = False  # is the tensor held here one that `lasting` handed out?
 
     @property
     def count(self) -> int:
@@ -58,10 +59,24 @@ class Memory:
         tensor = self._on_host() if device.type == "cpu" else self._on_device(device)
         return tensor if tensor.shape == shape else tensor.reshape(shape)
 
+    def lasting(self, shape: Shape) -> Tensor:
+        """The numbers as they are now, for a layer that needs them later, whatever is written here until then.
+
+        They are copied only where somebody holds a view through which they could change, or asks for one later.
+        """
+        tensor = self.read(shape)
+        if tensor.device.type != "cpu":
+            return tensor  # device tensors are replaced, never written to
+        if self._viewed() is not None:
+            return tensor.clone()
+        self._kept_elsewhere = True
+        return tensor
+
     def replace(self, tensor: Tensor) -> None:
         """Hold `tensor` from now on: it belongs to this blob, nobody else may change it."""
         assert tensor.dtype == torch.float32, f"a blob holds float32, not {tensor.dtype}"
         self._shape = tuple(tensor.shape)
+        self._kept_elsewhere = False
         viewed = self._viewed()
         if viewed is not None and viewed.numel() != tensor.numel():
             viewed = None
@@ -88,6 +103,9 @@ class Memory:
         host = self._on_host()
         if not host.is_contiguous():
             host = host.contiguous()
+        elif self._kept_elsewhere:
+            host = host.clone()
+        self._kept_elsewhere = False
         self._head, self._host, self._device = Head.HOST, host, None
         viewed = self._viewed()
         if viewed is None or viewed.data_ptr() != host.data_ptr() or viewed.numel() != host.numel():

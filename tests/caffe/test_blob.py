@@ -116,3 +116,27 @@ def test_blob_vectors_grow_as_python_layers_do_it() -> None:
     blobs.add_blob(2, 1)
     blobs.add_blob()
     assert [blob.shape for blob in blobs] == [(2, 1), ()]
+
+
+def test_what_a_layer_keeps_is_not_changed_through_a_view_held_before() -> None:
+    blob = Blob(2)
+    held = blob.data
+    held[...] = [1, 2]
+    kept = blob.lasting_data
+    blob.data_tensor = torch.tensor([3.0, 4.0])  # a layer in place
+    held[0] = 5
+    assert kept.tolist() == [1, 2] and blob.data_tensor.tolist() == [5, 4]
+
+
+def test_what_a_layer_keeps_is_not_changed_through_a_view_made_later() -> None:
+    blob = Blob(2)
+    blob.data_tensor = torch.tensor([1.0, 2.0])
+    kept = blob.lasting_data
+    blob.data[0] = 9
+    assert kept.tolist() == [1, 2] and blob.data_tensor.tolist() == [9, 2]
+
+
+def test_keeping_copies_nothing_where_nobody_looks() -> None:
+    blob = Blob(2)
+    blob.data_tensor = torch.tensor([1.0, 2.0])
+    assert blob.lasting_data.data_ptr() == blob.data_tensor.data_ptr()
