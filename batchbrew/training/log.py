@@ -10,9 +10,9 @@ from typing import BinaryIO
 from google.protobuf import text_format
 
 from batchbrew.errors import InputError
+from batchbrew.glog import glog_line
 from batchbrew.proto.caffe_pb2 import SolverParameter
 from batchbrew.training import log_lines
-from batchbrew.training.glog import glog_line
 from batchbrew.training.log_lines import parse_line
 from batchbrew.training.training_log import Divergence, Restart, Series, TrainingLog
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from batchbrew.training.glog import rank_and_message
+from batchbrew.glog import rank_and_message
 
 
 @dataclass(frozen=True, slots=True)

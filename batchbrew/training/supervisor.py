@@ -13,6 +13,7 @@ from typing import Any
 
 from batchbrew.atomic import end_half_line
 from batchbrew.errors import BatchBrewError, EngineError, InputError
+from batchbrew.glog import Severity, glog_line
 from batchbrew.solver.schedule import learning_rate
 from batchbrew.training.attempt import Attempt, Start
 from batchbrew.training.data_order import TrainingData, training_data
@@ -20,7 +21,6 @@ from batchbrew.training.display import Display
 from batchbrew.training.divergence import DivergenceDetector, loss_is_a_mean
 from batchbrew.training.engine_process import EngineProcess, Event, LogLine
 from batchbrew.training.engines import Engine
-from batchbrew.training.glog import Severity, glog_line
 from batchbrew.training.log_lines import Testing, TestOutput, parse_line
 from batchbrew.training.run_folder import RunFolder
 from batchbrew.training.snapshots import BadSnapshot, NotFinite, Snapshot

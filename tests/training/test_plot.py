@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.text import Annotation
 
 from batchbrew.errors import InputError
+from batchbrew.glog import glog_line
 from batchbrew.training.accuracy import top1_error, top5_error
 from batchbrew.training.convergence_figure import Run, draw
-from batchbrew.training.glog import glog_line
 from batchbrew.training.log import read_log
 from batchbrew.training.plot import default_labels, plot, plot_convergence
 

@@ -65,5 +65,10 @@ def glog_line(
     severity: Severity, message: str, *, when: datetime, pid: int, source: str = "batchbrew", line: int = 0
 ) -> str:
     """A line as glog would write it, without the line's end; line breaks in `message` become spaces."""
-    text = " ".join(message.splitlines())
-    return f"{severity}{when:%m%d %H:%M:%S.%f} {pid:5d} {source}:{line}] {text}"
+    prefix = glog_prefix(severity, when=when, pid=pid, source=source, line=line)
+    return prefix + " ".join(message.splitlines())
+
+
+def glog_prefix(severity: Severity, *, when: datetime, pid: int, source: str, line: int) -> str:
+    """What stands before a message; of a message of several lines, before its first alone."""
+    return f"{severity}{when:%m%d %H:%M:%S.%f} {pid:5d} {source}:{line}] "

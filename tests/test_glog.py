@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchbrew.training.glog import GlogLine, Severity, glog_line, parse_glog, rank_and_message
+from batchbrew.glog import GlogLine, Severity, glog_line, parse_glog, rank_and_message
 
 WHEN = datetime(2026, 11, 22, 12, 0, 0)
 ONE_LINE = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]))
