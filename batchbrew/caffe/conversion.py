@@ -1,5 +1,6 @@
 """Caffe's BlobProto and Datum to arrays and back, as pycaffe's io has them: numbers become float64, not float32."""
 
+import operator
 from collections.abc import Iterable
 from typing import Any
 
@@ -47,7 +48,7 @@ def array_to_blobproto(arr: NDArray[Any], diff: NDArray[Any] | None = None) -> p
 def arraylist_to_blobprotovector_str(arraylist: Iterable[NDArray[Any]]) -> bytes:
     """A serialized BlobProtoVector of arrays."""
     blobs = [array_to_blobproto(array) for array in arraylist]
-    return pb.BlobProtoVector(blobs=blobs).SerializeToString()
+    return bytes(pb.BlobProtoVector(blobs=blobs).SerializeToString())
 
 
 def blobprotovector_str_to_arraylist(str: bytes) -> list[NDArray[np.float64]]:
@@ -71,7 +72,10 @@ def array_to_datum(arr: NDArray[Any], label: int | None = None) -> pb.Datum:
     else:
         datum.float_data.extend(arr.astype(float).ravel().tolist())
     if label is not None:
-        datum.label = int(label)
+        try:
+            datum.label = operator.index(label)
+        except (TypeError, ValueError) as error:
+            raise ArrayError(f"a Datum's label is a whole number below 2^31, not {label!r}") from error
     return datum
 
 

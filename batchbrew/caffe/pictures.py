@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchbrew.caffe.resizing import MAX_NUMBERS
-from batchbrew.dataset.images import ImageError, check_header, decode_stored, read_image_bytes
+from batchbrew.dataset.images import ImageError, check_header, decode, read_image_bytes
 from batchbrew.errors import InputError
 
 # of red, green and blue in luminance: scikit-image's rgb2gray, with primaries of ITU-R BT.709
@@ -19,30 +19,33 @@ RED, GREEN, BLUE = 0.2125, 0.7154, 0.0721
 def load_image(filename: str | Path, color: bool = True) -> NDArray[np.float32]:
     """An image file as H×W×3 RGB, or with `color=False` as H×W×1, float32 from 0 to 1.
 
-    As pycaffe with scikit-image: 8 and 16 bits a channel are scaled, transparency is dropped, EXIF orientation is
-    not applied, and a grey image in colour is three equal channels. (pycaffe itself would leave a grey image with
-    transparency at two channels.) Raises InputError, naming the file.
+    As pycaffe with scikit-image 0.18 and imageio: 8 and 16 bits a channel are scaled, transparency is dropped, a
+    JPEG is turned upright by its EXIF block, a grey image in colour is three equal channels. The numbers are the
+    same but for 16-bit RGB, which Pillow cuts to 8 bits; CMYK, by 1/255; and transparent images in grey, which newer
+    versions of scikit-image blend with white first. Raises InputError, naming the file.
     """
     path = Path(filename)
     try:
         pixels = _pixels(read_image_bytes(path))
     except ImageError as error:
         raise InputError(f"{path} {error}") from error
-    if pixels.dtype.kind == "u":
-        pixels = pixels / np.float64(np.iinfo(pixels.dtype).max)
-    if color:
-        return pixels.repeat(3, 2).astype(np.float32) if pixels.shape[2] == 1 else pixels.astype(np.float32)
-    if pixels.shape[2] == 3:
-        pixels = pixels @ np.array([[RED], [GREEN], [BLUE]])
-    return pixels.astype(np.float32)
+    full = np.iinfo(pixels.dtype).max if pixels.dtype.kind == "u" else 1
+    if color or pixels.shape[2] == 1:
+        image: NDArray[np.float32] = np.divide(pixels, np.float32(full), dtype=np.float32)
+        return image.repeat(3, 2) if color and image.shape[2] == 1 else image
+    red, green, blue = (pixels[:, :, [channel]] / np.float64(full) for channel in range(3))
+    return (red * RED + green * GREEN + blue * BLUE).astype(np.float32)
 
 
 def _pixels(data: bytes) -> NDArray[Any]:
     """H×W×3 RGB or H×W×1, in the file's own numbers. Raises ImageError."""
     header = check_header(data)
+    image: NDArray[Any]
     if header.kind == "JPEG":
-        image: NDArray[Any] = decode_stored(data)
-    else:  # JPEGs alone are cut so that it shows late; other kinds may have 16 bits
+        image = decode(data)
+        if (image == image[:, :, :1]).all():
+            image = image[:, :, :1]
+    else:  # which may have 16 bits a channel
         try:
             found = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
         except cv2.error as error:
@@ -53,7 +56,9 @@ def _pixels(data: bytes) -> NDArray[Any]:
     return image[:, :, :1] if image.shape[2] < 3 else image[:, :, 2::-1]
 
 
-def oversample(images: Iterable[NDArray[Any]], crop_dims: Sequence[int]) -> NDArray[np.float32]:
+def oversample(
+    images: Iterable[NDArray[Any]], crop_dims: Sequence[int] | NDArray[np.int64]
+) -> NDArray[np.float32]:
     """Ten crops (height, width) of each image, H×W×K: four corners and centre, then their mirror images.
 
     Gives 10N×height×width×K, upper left, upper right, lower left, lower right, centre. Raises InputError where

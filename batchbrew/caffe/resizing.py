@@ -53,7 +53,7 @@ def resize_image(
         return np.full((*size, image.shape[2]), low, np.float32)
     scaled = (image - low) / (high - low)
     resized = _resized(scaled, size, order, anti_aliasing) * (high - low) + low
-    return resized.astype(np.float32)
+    return np.asarray(resized, np.float32)
 
 
 def _resized(image: Floats, size: tuple[int, int], order: int, anti_aliasing: bool) -> Floats:
@@ -62,7 +62,7 @@ def _resized(image: Floats, size: tuple[int, int], order: int, anti_aliasing: bo
     if anti_aliasing:
         for axis, factor in enumerate(factors):
             image = _blurred(image, axis, (factor - 1) / 2)
-    kind = np.dtype(np.float64) if order == 2 else image.dtype
+    kind: np.dtype[Any] = np.dtype(np.float64) if order == 2 else image.dtype
     rows, columns = (
         kind.type(factor) * np.arange(new, dtype=kind) + kind.type(factor * 0.5 - 0.5)
         for factor, new in zip(factors, size, strict=True)
@@ -70,7 +70,7 @@ def _resized(image: Floats, size: tuple[int, int], order: int, anti_aliasing: bo
     if order == 0:
         return splines.nearest(splines.nearest(image, 1, columns), 0, rows)
     if order == 1:
-        wide = splines.linear(image, 1, columns).astype(np.float64)
+        wide: Floats = splines.linear(image, 1, columns).astype(np.float64)
         result = splines.linear(wide, 0, rows)
     elif order == 2:
         wide = splines.b_spline(image.astype(np.float64), 1, columns, order)
@@ -96,7 +96,8 @@ def _blurred(image: Floats, axis: int, sigma: float) -> Floats:
     for reach in range(radius, 0, -1):  # from afar to near: SciPy's order
         left, right = radius - reach, radius + reach
         result += (padded[left : left + length] + padded[right : right + length]) * weights[left]
-    return np.moveaxis(result, 0, axis).astype(image.dtype)
+    blurred: Floats = np.moveaxis(result, 0, axis).astype(image.dtype)
+    return blurred
 
 
 def _zoomed(image: NDArray[Any], size: tuple[int, int], order: int) -> NDArray[np.float32]:
@@ -137,7 +138,7 @@ def _checked_size(new_dims: Sequence[int], channels: int) -> tuple[int, int]:
     return height, width
 
 
-def _whole(side: float) -> int:
+def _whole(side: Any) -> int:
     if isinstance(side, float | np.floating) and float(side).is_integer():
         return int(side)
     return operator.index(side)

@@ -46,7 +46,7 @@ def catmull_rom(array: Floats, axis: int, positions: Floats) -> Floats:
     return left + one(0.5) * x * (right - before + x * square)
 
 
-def b_spline(array: NDArray[np.float64], axis: int, positions: NDArray[np.float64], order: int) -> Floats:
+def b_spline(array: Floats, axis: int, positions: Floats, order: int) -> Floats:
     """The B-spline of `order` 0 to 3 through the samples, mirrored at its ends; 0 where a position is beyond them.
 
     As scipy.ndimage does with mode="constant": not even the first half of the outermost pixels is inside.
@@ -87,7 +87,7 @@ def _mirrored(indices: Indices, length: int) -> Indices:
     return np.where(inside < length, inside, period - inside)
 
 
-def _coefficients(array: NDArray[np.float64], axis: int, pole: float) -> NDArray[np.float64]:
+def _coefficients(array: Floats, axis: int, pole: float) -> Floats:
     """What to weight with B-splines so that the curve goes through the samples: a filter forth and back."""
     length = array.shape[axis]
     if length == 1:
@@ -104,7 +104,7 @@ def _coefficients(array: NDArray[np.float64], axis: int, pole: float) -> NDArray
     return np.moveaxis(values, 0, axis)
 
 
-Weights = Callable[[NDArray[np.float64]], list[NDArray[np.float64]]]
+Weights = Callable[[Floats], list[Floats]]
 
 # of the neighbours from the first one on; x is the distance to the neighbour number order // 2
 _WEIGHTS: dict[int, Weights] = {

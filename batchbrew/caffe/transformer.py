@@ -41,14 +41,14 @@ class Transformer:
         size = tuple(self.inputs[in_][2:])
         if result.shape[:2] != size:
             result = resize_image(result, size)
-        if in_ in self.transpose:
+        if self.transpose.get(in_) is not None:
             result = result.transpose(self.transpose[in_])
-        if in_ in self.channel_swap:
+        if self.channel_swap.get(in_) is not None:
             result = result[list(self.channel_swap[in_])]
         try:
             if self.raw_scale.get(in_) is not None:
                 result *= self.raw_scale[in_]
-            if in_ in self.mean:
+            if self.mean.get(in_) is not None:
                 result -= self.mean[in_]
             if self.input_scale.get(in_) is not None:
                 result *= self.input_scale[in_]
@@ -65,13 +65,13 @@ class Transformer:
         result = data.copy().squeeze()
         if self.input_scale.get(in_) is not None:
             result /= self.input_scale[in_]
-        if in_ in self.mean:
+        if self.mean.get(in_) is not None:
             result += self.mean[in_]
         if self.raw_scale.get(in_) is not None:
             result /= self.raw_scale[in_]
-        if in_ in self.channel_swap:
+        if self.channel_swap.get(in_) is not None:
             result = result[np.argsort(self.channel_swap[in_])]
-        if in_ in self.transpose:
+        if self.transpose.get(in_) is not None:
             result = result.transpose(np.argsort(self.transpose[in_]))
         return result
 
@@ -79,7 +79,7 @@ class Transformer:
         """The order of the image's axes in the net: (2, 0, 1) makes K×H×W of H×W×K."""
         self._check_input(in_)
         axes = len(self.inputs[in_]) - 1
-        if sorted(order) != list(range(axes)):
+        if sorted(axis % axes for axis in order) != list(range(axes)):
             raise TransformError(
                 f"{in_}: transpose {tuple(order)} is no order of the input's {axes} axes: (2, 0, 1) is that of images"
             )
@@ -89,9 +89,9 @@ class Transformer:
         """Which channel of the transposed image is which of the net's: (2, 1, 0) makes BGR of RGB."""
         self._check_input(in_)
         channels = self.inputs[in_][1]
-        if len(order) != channels:
+        if len(order) != channels or not all(-channels <= channel < channels for channel in order):
             raise TransformError(
-                f"{in_}: channel_swap {tuple(order)} is not of the input's {channels} channels"
+                f"{in_}: channel_swap {tuple(order)} is no order of the input's {channels} channels"
             )
         self.channel_swap[in_] = order
 
@@ -133,4 +133,5 @@ def _resized_mean(mean: Array, size: tuple[int, ...]) -> Array:
     if not high > low:  # pycaffe divides 0 by 0 here
         return np.full((len(mean), *size), low, np.float32)
     normal = (mean - low) / (high - low)
-    return resize_image(normal.transpose(1, 2, 0), size).transpose(2, 0, 1) * (high - low) + low
+    resized = resize_image(normal.transpose(1, 2, 0), size).transpose(2, 0, 1)
+    return np.asarray(resized * (high - low) + low)
