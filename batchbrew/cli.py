@@ -245,6 +245,41 @@ def lint(
 
 
 @app.command()
+def parity(
+    rounds: Annotated[int, typer.Option(min=1, help="Configurations of each type.")] = 20,
+    types: Annotated[
+        str | None, typer.Option(help="Layer types and nets, with commas (default: all).")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed, other configurations.")] = 1,
+    number: Annotated[int | None, typer.Option(min=0, help="Only this case, of one type.")] = None,
+    seconds: Annotated[
+        float | None, typer.Option(min=0, help="Go on with new seeds for so long (inf: until interrupted).")
+    ] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write what was found there.")] = None,
+    keep: Annotated[
+        Path | None, typer.Option(help="Keep the folders of broken cases there, and that of --number.")
+    ] = None,
+    table: Annotated[
+        Path | None, typer.Option("--write-table", help="Put the table between the marks of this page.")
+    ] = None,
+    caffe_python: CaffePythonOption = None,
+) -> None:
+    """Run random layers and nets in real Caffe and in the torch engine; exit 1 where the numbers differ.
+
+    Example: `batchbrew parity --types Pooling,LRN --rounds 50`, or for an hour: `batchbrew parity --seconds 3600`
+    """
+    from rich.console import Console
+
+    from batchbrew.parity import command
+
+    broken = command.parity(
+        rounds=rounds, types=types.split(",") if types else [], seed=seed, number=number, seconds=seconds,
+        json_file=json_file, keep=keep, table=table, caffe_python=caffe_python, console=Console(soft_wrap=True),
+    )  # fmt: skip
+    sys.exit(broken)
+
+
+@app.command()
 def doctor(caffe_python: CaffePythonOption = None) -> None:
     """Say which engines, GPUs, libraries there are, and what to do about each that is missing.
 

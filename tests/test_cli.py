@@ -33,7 +33,7 @@ def batchbrew(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 def test_the_commands_are_those_that_are_documented() -> None:
     assert {" ".join(command) for command in COMMANDS} == {
-        "generate", "summary", "view", "lint", "train", "finetune", "test", "plot", "doctor",
+        "generate", "summary", "view", "lint", "train", "finetune", "test", "plot", "parity", "doctor",
         "lmdb build", "lmdb info", "lmdb verify", "lmdb show",
     }  # fmt: skip
 

@@ -34,18 +34,22 @@ class Worst:
 
 @dataclass(frozen=True)
 class Comparison:
-    """`refused`: neither engine computes it. `faults`: where they disagree in kind, not in degree, in words."""
+    """`refused`: neither engine computes it. `faults`: where they disagree in kind, not in degree, in words.
+
+    `ill_conditioned`: the case magnifies rounding, so that its differences say nothing (conditioning.py).
+    """
 
     case: Case
     forward: Worst = Worst()
     gradient: Worst = Worst()
     refused: bool = False
     faults: tuple[str, ...] = ()
+    ill_conditioned: bool = False
 
     @property
     def broken(self) -> bool:
-        """Is there any fault, or a difference beyond its tolerance?"""
-        return bool(self.faults) or self.excess > 1
+        """Is there any fault, or a difference beyond its tolerance that is not the case's own?"""
+        return bool(self.faults) or (self.excess > 1 and not self.ill_conditioned)
 
     @property
     def excess(self) -> float:

@@ -6,21 +6,35 @@ from collections.abc import Callable, Iterator, Sequence
 from batchbrew.errors import InputError
 from batchbrew.parity.case import Case
 from batchbrew.parity.exercises import is_expected_to_be_built, layer_case
+from batchbrew.parity.generated_nets import NETS, generated_case
+from batchbrew.parity.random_nets import stack_case, wiring_case
 from batchbrew.parity.specimens.specimens import MAKERS
 
 # (kind, seed, number) -> case
 Draw = Callable[[str, int, int], Case]
-KINDS: dict[str, Draw] = dict.fromkeys(sorted(MAKERS), layer_case)
+KINDS: dict[str, Draw] = {
+    **dict.fromkeys(sorted(MAKERS), layer_case),
+    "wiring": wiring_case,
+    "stack": stack_case,
+    **dict.fromkeys(NETS, generated_case),
+}
 TRIES = 10  # for each configuration that can be built, at most so many are drawn
 
 
-def draw_cases(kind: str, seed: int, configurations: int) -> Iterator[Case]:
-    """Cases until so many are valid; those that Caffe should refuse, and are met on the way, are among them."""
+def draw(kind: str, seed: int, number: int) -> Case:
+    """The case with that name: the same every time."""
+    return KINDS[kind](kind, seed, number)
+
+
+def draw_cases(kind: str, seed: int, configurations: int, first: int = 0) -> Iterator[Case]:
+    """Cases from number `first` on until so many should be built by Caffe; those that it should refuse, and that
+    are met on the way, are among them.
+    """
     valid = 0
-    for number in range(configurations * TRIES):
+    for number in range(first, first + configurations * TRIES):
         if valid == configurations:
             return
-        case = KINDS[kind](kind, seed, number)
+        case = draw(kind, seed, number)
         valid += is_expected_to_be_built(case)
         yield case
 

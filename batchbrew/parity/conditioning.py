@@ -1,0 +1,75 @@
+"""Is a difference ours, or does the case itself magnify rounding? Caffe is asked again, one last bit away.
+
+Some results hang on the last bit of what went in: a gradient that cancels, a number that lies beside a kink of
+ReLU after ten layers. No two implementations, nor Caffe with another BLAS, agree on those. So where a difference
+is beyond its tolerance, real Caffe computes the same case with its inputs and parameters changed in their last
+bit, a few times. A difference not much larger than what that does to Caffe's own answer says nothing about ours.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from batchbrew.parity.case import Case, Pass, write_case
+from batchbrew.parity.compare import FORWARD_TOLERANCE, GRADIENT_TOLERANCE, Comparison, compare
+from batchbrew.parity.engines import Engine, run_probe
+from batchbrew.parity.results import read_result
+from batchbrew.parity.specimens.values import Array
+
+COPIES = 3
+MARGIN = 4  # a difference of so many times Caffe's own is not held against us
+
+
+def nudged(array: Array, salt: int) -> Array:
+    """About half of the numbers one last bit further from 0, equal ones alike: what is a tie stays one.
+
+    Whole numbers read as labels or indices are cut to the same.
+    """
+    bits = np.ascontiguousarray(array).view(np.uint32)
+    mixed = (bits ^ np.uint32(salt)) * np.uint32(2654435761)
+    moved = np.nextafter(array, np.copysign(np.float32(np.inf), array), dtype=np.float32)
+    return np.where((mixed >> np.uint32(31)).astype(bool) & (array != 0), moved, array)
+
+
+def nudged_case(case: Case, salt: int) -> Case:
+    def all_of(arrays: dict[str, Array]) -> dict[str, Array]:
+        return {name: nudged(array, salt) for name, array in arrays.items()}
+
+    passes: Sequence[Pass] = [
+        replace(each, data=all_of(dict(each.data)), diffs=all_of(dict(each.diffs))) for each in case.passes
+    ]
+    parameters = {key: nudged(array, salt) for key, array in case.parameters.items()}
+    return replace(case, passes=passes, parameters=parameters)
+
+
+def judge_conditions(
+    suspects: Sequence[tuple[Comparison, Path]], caffe: Engine, folder: Path
+) -> list[Comparison]:
+    """The comparisons again, those of ill-conditioned cases marked; `folder` is for the nudged cases.
+
+    Each comes with the folder of its case, which holds Caffe's answer.
+    """
+    if not suspects:
+        return []
+    for number, (comparison, _) in enumerate(suspects):
+        for copy in range(COPIES):
+            write_case(nudged_case(comparison.case, copy + 1), folder / f"{number:05d}-{copy}")
+    run_probe([caffe], folder)
+    return [
+        _judged(comparison, path, [folder / f"{number:05d}-{copy}" for copy in range(COPIES)], caffe)
+        for number, (comparison, path) in enumerate(suspects)
+    ]
+
+
+def _judged(comparison: Comparison, path: Path, copies: Sequence[Path], caffe: Engine) -> Comparison:
+    answer = read_result(path, caffe.name)
+    own = [compare(comparison.case, answer, read_result(copy, caffe.name)) for copy in copies]
+    own_forward = max(each.forward.difference for each in own)
+    own_gradient = max(each.gradient.difference for each in own)
+    forward, gradient = comparison.forward.difference, comparison.gradient.difference
+    excused = (forward <= max(FORWARD_TOLERANCE, MARGIN * own_forward)) and (
+        gradient <= max(GRADIENT_TOLERANCE, MARGIN * own_gradient)
+    )
+    return replace(comparison, ill_conditioned=excused)
