@@ -116,6 +116,16 @@ class Blob:
         assert tensor.shape == self._shape, f"{tuple(tensor.shape)} into a blob of shape {self._shape}"
         self._diff.replace(tensor)
 
+    def copy_data(self, other: "Blob") -> None:
+        """Hold the numbers that `other` (of the same shape) holds now; costs nothing until one is written to."""
+        assert self.shape == other.shape, f"{self.shape} cannot hold the numbers of {other.shape}"
+        self._data.copy_from(other._data, self._shape)
+
+    def copy_diff(self, other: "Blob") -> None:
+        """Hold the gradient that `other` (of the same shape) holds now; costs nothing until one is written to."""
+        assert self.shape == other.shape, f"{self.shape} cannot hold the gradient of {other.shape}"
+        self._diff.copy_from(other._diff, self._shape)
+
     def add_diff(self, tensor: Tensor) -> None:
         """Add to the gradient, as layers do with those of their parameters."""
         self.diff_tensor = tensor if self._diff.is_zero else self.diff_tensor + tensor

@@ -33,7 +33,7 @@ class Memory:
         self._host: Tensor | None = None
         self._device: Tensor | None = None
         self._view: weakref.ref[Tensor] | None = None  # what numpy arrays made of it keep alive
-        self._kept_elsewhere = False  # is the tensor held here one that `lasting` handed out?
+        self._kept_elsewhere = False  # may somebody else rely on the tensor that is held here?
 
     @property
     def count(self) -> int:
@@ -65,12 +65,16 @@ class Memory:
         They are copied only where somebody holds a view through which they could change, or asks for one later.
         """
         tensor = self.read(shape)
-        if tensor.device.type != "cpu":
-            return tensor  # device tensors are replaced, never written to
-        if self._viewed() is not None:
+        if self._viewed() is not None and tensor.device.type == "cpu":
             return tensor.clone()
         self._kept_elsewhere = True
         return tensor
+
+    def copy_from(self, other: "Memory", shape: Shape) -> None:
+        """Hold the numbers that `other` holds now; they are copied only once one of the two is written to."""
+        tensor = other.lasting(shape)
+        self.replace(tensor)
+        self._kept_elsewhere = tensor is self._host or tensor is self._device
 
     def replace(self, tensor: Tensor) -> None:
         """Hold `tensor` from now on: it belongs to this blob, nobody else may change it."""
@@ -92,6 +96,8 @@ class Memory:
     def mutable(self, shape: Shape) -> Tensor:
         """The numbers where layers compute, to be changed in place: for solvers, which own parameters."""
         tensor = self.read(shape)
+        if self._kept_elsewhere:
+            tensor, self._kept_elsewhere = tensor.clone(), False
         if mode.device().type == "cpu":
             self._head, self._host, self._device = Head.HOST, self._kept(tensor), None
         else:
@@ -103,7 +109,7 @@ class Memory:
         host = self._on_host()
         if not host.is_contiguous():
             host = host.contiguous()
-        elif self._kept_elsewhere:
+        elif self._kept_elsewhere and self._head is Head.HOST:
             host = host.clone()
         self._kept_elsewhere = False
         self._head, self._host, self._device = Head.HOST, host, None

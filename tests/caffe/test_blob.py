@@ -140,3 +140,35 @@ def test_keeping_copies_nothing_where_nobody_looks() -> None:
     blob = Blob(2)
     blob.data_tensor = torch.tensor([1.0, 2.0])
     assert blob.lasting_data.data_ptr() == blob.data_tensor.data_ptr()
+
+
+@pytest.mark.parametrize("part", ["data", "diff"])
+@pytest.mark.parametrize("written", ["one", "other"])
+def test_a_copy_is_its_own_once_one_of_the_two_is_written_to(part: str, written: str) -> None:
+    one, other = Blob(2), Blob(2)
+    setattr(one, f"{part}_tensor", torch.tensor([1.0, 2.0]))
+    getattr(other, f"copy_{part}")(one)
+    assert getattr(other, f"{part}_tensor").data_ptr() == getattr(one, f"{part}_tensor").data_ptr()
+    getattr(one if written == "one" else other, part)[0] = 9
+    after = [getattr(blob, part)[0] for blob in (one, other)]
+    assert after == ([9, 1] if written == "one" else [1, 9])
+
+
+@pytest.mark.parametrize("viewed", ["one", "other"])
+def test_a_copy_is_made_where_a_view_is_held(viewed: str) -> None:
+    one, other = Blob(2), Blob(2)
+    one.data_tensor = torch.tensor([1.0, 2.0])
+    held = one.data if viewed == "one" else other.data
+    other.copy_data(one)
+    held[0] = 9
+    assert [float(one.data[0]), float(other.data[0])] == ([9, 1] if viewed == "one" else [1, 9])
+    assert held is not None and (other.data if viewed == "other" else one.data)[0] == 9
+
+
+def test_solvers_do_not_change_a_copy() -> None:
+    one, other = Blob(2), Blob(2)
+    one.diff_tensor = torch.tensor([1.0, 2.0])
+    other.copy_diff(one)
+    other.mutable_diff().add_(1)
+    one.mutable_diff().add_(2)
+    assert one.diff.tolist() == [3, 4] and other.diff.tolist() == [2, 3]
