@@ -1,0 +1,134 @@
+"""The measure of a difference, by hand-worked numbers; what counts as a disagreement in kind."""
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+
+from batchbrew.parity.case import Case, Pass
+from batchbrew.parity.compare import Comparison, compare, difference
+from batchbrew.parity.results import Refused, Result
+from batchbrew.parity.specimens.values import Array
+from batchbrew.proto import caffe_pb2 as pb
+from batchbrew.proto.text import parse_prototxt
+
+NET = parse_prototxt('layer { name: "quiet" type: "Silence" bottom: "x" }', pb.NetParameter)
+CASE = Case("Silence", 1, 0, NET, pb.TRAIN, [Pass()])
+BUILT = {"layers": [["quiet", "Silence"]], "blobs": ["x"]}
+
+
+def numbers(*values: float) -> Array:
+    return np.array(values, np.float32)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "expected"),
+    [
+        ((1, 2, 4), (1, 2, 4), 0),
+        ((4, 2), (4, 3), 1 / 2),  # not small: relative to itself
+        ((4, 0.25), (4, 0.5), 0.25 / 0.4),  # small: relative to a tenth of the largest
+        ((4, 0), (4, 0.25), 0.25 / 0.4),
+        ((0, 0), (0, 0), 0),
+        ((0, 0), (0, 1e-30), math.inf),  # nothing to be relative to
+        ((math.nan, 1), (math.nan, 1), 0),
+        ((math.nan, 1), (1, 1), math.inf),
+        ((1, 1), (math.nan, 1), math.inf),
+        ((math.inf, 1), (math.inf, 2), 1),
+        ((math.inf, 1), (-math.inf, 1), math.inf),
+    ],
+)
+def test_difference(theirs: tuple[float, ...], ours: tuple[float, ...], expected: float) -> None:
+    assert difference(numbers(*theirs), numbers(*ours)) == pytest.approx(expected, rel=1e-6)
+
+
+def test_difference_of_unlike_shapes_is_infinite() -> None:
+    assert difference(numbers(1, 2), numbers(1, 2).reshape(2, 1)) == math.inf
+
+
+def test_difference_of_nothing_is_none() -> None:
+    assert difference(numbers(), numbers()) == 0
+
+
+def result(arrays: Mapping[str, Array] | None = None, refused: Refused | None = None) -> Result:
+    return Result(refused, arrays or {}, None if refused else BUILT)
+
+
+def test_the_worst_of_each_direction_is_found() -> None:
+    keys = ("0|data|x", "0|parameter|quiet|0", "0|diff|x", "0|gradient|quiet|0")
+    theirs = {key: numbers(1, 1) for key in keys}
+    ours = {key: numbers(1, 1 + 2.0**-power) for key, power in zip(keys, (12, 11, 9, 10), strict=True)}
+    found = compare(CASE, result(theirs), result(ours))
+    assert (found.forward.difference, found.forward.where) == (2**-11, "0 parameter quiet 0")
+    assert (found.gradient.difference, found.gradient.where) == (2**-9, "0 diff x")
+    assert found.broken
+
+
+def test_a_loss_counts_as_forward() -> None:
+    found = compare(CASE, result({"0|loss": numbers(2)}), result({"0|loss": numbers(3)}))
+    assert found.forward.difference == 0.5
+
+
+@pytest.mark.parametrize(("off", "broken"), [(0.9e-5, False), (1.1e-5, True)])
+def test_tolerance_forward(off: float, broken: bool) -> None:
+    assert (
+        compare(CASE, result({"0|data|x": numbers(1)}), result({"0|data|x": numbers(1 + off)})).broken
+        == broken
+    )
+
+
+@pytest.mark.parametrize(("off", "broken"), [(0.9e-4, False), (1.1e-4, True)])
+def test_tolerance_of_gradients(off: float, broken: bool) -> None:
+    assert (
+        compare(CASE, result({"0|diff|x": numbers(1)}), result({"0|diff|x": numbers(1 + off)})).broken
+        == broken
+    )
+
+
+def test_a_blob_that_one_engine_lacks_is_a_fault() -> None:
+    found = compare(CASE, result({"0|data|x": numbers(1)}), result())
+    assert found.faults == ("only one engine has 0|data|x",)
+
+
+def test_nets_that_tell_other_things_of_themselves_are_a_fault() -> None:
+    other = Result(None, {}, BUILT | {"blobs": ["x", "y"]})
+    assert compare(CASE, result(), other).faults == ("the net's blobs are ['x', 'y'], Caffe's ['x']",)
+
+
+ABORT = Refused(["signal 6"], "silence.cpp:1] Check failed: no noise", "build")
+GOOD = Refused(["LayerError", "InputError", "Exception"], "layer quiet: it is loud", "build")
+
+
+def refused(theirs: Refused | None, ours: Refused | None) -> Comparison:
+    return compare(CASE, result(refused=theirs), result(refused=ours))
+
+
+def test_both_refuse() -> None:
+    found = refused(ABORT, GOOD)
+    assert found.refused
+    assert not found.broken
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "fault"),
+    [
+        (ABORT, None, "only Caffe refuses it: signal 6 at build: silence.cpp"),
+        (None, GOOD, "only ours refuses it: LayerError at build: layer quiet: it is loud"),
+        (ABORT, Refused(["KeyError", "Exception"], "'quiet'", "build"), "ours does not refuse it properly"),
+        (ABORT, Refused(["crash", "signal 11"], "signal 11", "build"), "ours does not refuse it properly"),
+        (ABORT, Refused(["InputError"], "it is loud", "build"), "ours refuses it without naming the layer"),
+        (
+            ABORT,
+            Refused(["InputError"], "layer quiet:\nloud", "build"),
+            "ours refuses it in more than one line",
+        ),
+    ],
+)
+def test_faults_of_refusals(theirs: Refused | None, ours: Refused | None, fault: str) -> None:
+    (told,) = refused(theirs, ours).faults
+    assert told.startswith(fault)
+    assert refused(theirs, ours).broken
+
+
+def test_what_caffe_crashes_at_ours_may_compute() -> None:
+    assert not refused(Refused(["crash", "signal 8"], "signal 8", "pass 0, backward"), None).broken
