@@ -16,6 +16,7 @@ class _State:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     gpu: int = 0
     generator: torch.Generator = field(default_factory=lambda: _seeded(None))
+    device_generator: torch.Generator | None = None
     solver_count: int = 1
     solver_rank: int = 0
     multiprocess: bool = False
@@ -41,6 +42,17 @@ def device() -> torch.device:
 def random_generator() -> torch.Generator:
     """The source of every random number of the engine: a generator of the CPU, seeded by set_random_seed."""
     return _state.generator
+
+
+def device_generator() -> torch.Generator:
+    """A source of random numbers where layers compute: random_generator, or on a GPU one that is seeded from it."""
+    state = _state
+    if state.device.type == "cpu":
+        return state.generator
+    if state.device_generator is None or state.device_generator.device != state.device:
+        seed = int(torch.randint(2**63 - 1, (), generator=state.generator))
+        state.device_generator = torch.Generator(state.device).manual_seed(seed)
+    return state.device_generator
 
 
 def set_mode_cpu() -> None:
@@ -79,7 +91,7 @@ def set_random_seed(seed: int) -> None:
 
     A negative seed, as in Caffe's solvers, chooses one by chance.
     """
-    _state.generator = _seeded(None if seed < 0 else seed)
+    _state.generator, _state.device_generator = _seeded(None if seed < 0 else seed), None
 
 
 def solver_count() -> int:
