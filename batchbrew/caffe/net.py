@@ -13,9 +13,10 @@ from torch import Tensor
 
 from batchbrew.caffe import batches, mode, weight_files
 from batchbrew.caffe.blob import Blob, BlobVec
-from batchbrew.caffe.gradient_flow import FlowBuilder
+from batchbrew.caffe.gradient_flow import FlowBuilder, GradientFlow
 from batchbrew.caffe.layer import Layer, LayerError, make_layer
 from batchbrew.caffe.memory_limit import MemoryLimit
+from batchbrew.caffe.net_log import NetLog
 from batchbrew.caffe.parameters import Learnable, ParameterTable
 from batchbrew.caffe.wiring import wire
 from batchbrew.errors import InputError
@@ -45,7 +46,9 @@ class Net:
     ) -> None:
         given = _arguments(arguments, phase=phase, level=level, stages=stages, weights=weights)
         param = read_prototxt(Path(network_file), pb.NetParameter)
-        self._init(param, given["phase"], given["level"], given["stages"] or ())
+        param.state.phase, param.state.level = given["phase"], given["level"]
+        param.state.stage.extend(given["stages"] or ())  # beside those of the file
+        self._init(param)
         if given["weights"] is not None:
             self.copy_from(given["weights"])
 
@@ -53,32 +56,38 @@ class Net:
     def from_param(cls, param: pb.NetParameter) -> "Net":
         """The net that `param` describes, in the phase, at the level and stages of its state."""
         net = cls.__new__(cls)
-        net._init(param, param.state.phase, param.state.level, param.state.stage)
+        net._init(param)
         return net
 
-    def _init(self, param: pb.NetParameter, phase: pb.Phase, level: int, stages: Sequence[str]) -> None:
+    def _init(self, param: pb.NetParameter) -> None:
         if not (param.layer or param.layers):
             raise InputError(f"network {param.name!r} has no layers: give the prototxt of a network")
-        wiring = wire(param, phase, level, stages)
+        state = param.state
+        wiring = wire(param, state.phase, state.level, state.stage)
         self.name = wiring.name
-        self.phase = phase
+        self.phase = state.phase
         self.layers: list[Layer] = []
         self._wiring = wiring
         self._blobs = [Blob() for _ in wiring.blob_names]
         self._bottoms = [[self._blobs[i] for i in node.bottoms] for node in wiring.nodes]
         self._tops = [[self._blobs[i] for i in node.tops] for node in wiring.nodes]
         self._blob_loss_weights = [0.0] * len(self._blobs)
+        self._loss_weights: list[list[float]] = []  # by layer; the numbers that count are in the tops' diff
         self._parameters = ParameterTable()
         self._callbacks: dict[str, list[LayerCallback]] = {}
-        flow, limit = FlowBuilder(wiring), MemoryLimit()
+        flow, limit, told = FlowBuilder(wiring), MemoryLimit(), NetLog(param, wiring)
         for index, node in enumerate(wiring.nodes):
             layer = make_layer(node.layer_param)
             self.layers.append(layer)
+            told.creating(index)
             with self._explaining(index):
                 self._set_up(index, layer)
                 limit.add(self._tops[index], layer.blobs)
             flow.add(index, layer)
+            weights = [self._blob_loss_weights[i] for i in node.tops]
+            told.made(layer, self._tops[index], weights, self._parameters)
         self._flow = flow.finish(self.layers, self._blob_loss_weights, param.force_backward)
+        told.done(self._flow)
 
     def _set_up(self, index: int, layer: Layer) -> None:
         bottom, top = self._bottoms[index], self._tops[index]
@@ -87,6 +96,7 @@ class Net:
         weights = layer.loss_weights(len(top))
         if len(weights) != len(top):
             raise Refusal(f"has {len(weights)} loss_weight for {len(top)} tops: give one for each")
+        self._loss_weights.append(weights)
         for blob_id, blob, weight in zip(self._wiring.nodes[index].tops, top, weights, strict=True):
             self._blob_loss_weights[blob_id] = weight
             if weight:  # a loss layer's backward pass finds its weight in the diff of its top, as in Caffe
@@ -168,6 +178,11 @@ class Net:
         """The parameters that a solver updates, those that layers share once."""
         return self._parameters.learnable
 
+    @property
+    def gradient_flow(self) -> GradientFlow:
+        """Which layers and bottoms take part in a backward pass."""
+        return self._flow
+
     # Passes
 
     def forward_pass(self, start: int = 0, end: int | None = None) -> Tensor:
@@ -180,9 +195,9 @@ class Net:
             with self._explaining(index):
                 layer.reshape(bottom, top)
                 layer.forward(bottom, top)
-            for blob_id, blob in zip(self._wiring.nodes[index].tops, top, strict=True):
-                if weight := self._blob_loss_weights[blob_id]:
-                    loss = loss + blob.data_tensor.sum() * weight
+            for blob, weight in zip(top, self._loss_weights[index], strict=True):
+                if weight:
+                    loss = loss + (blob.data_tensor * blob.diff_tensor).sum()
             self._call("after_forward", index)
         return loss
 
