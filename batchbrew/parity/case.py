@@ -32,7 +32,8 @@ class Case:
 
     `parameters`: values by layer name and number of the blob; what is not given keeps what its filler drew.
     `files`: contents by name. `memory`: images and labels of a MemoryData layer. `random`: are its numbers drawn
-    anew in each engine, so that only their properties can be compared?
+    anew in each engine, so that only their properties can be compared? `pictures` are then what a data layer
+    reads, C×H×W each.
     """
 
     kind: str
@@ -45,6 +46,7 @@ class Case:
     files: Mapping[str, bytes] = field(default_factory=dict)
     memory: tuple[Array, Array] | None = None
     random: bool = False
+    pictures: Sequence[Array] = ()
 
     @property
     def name(self) -> str:

@@ -4,9 +4,17 @@ import difflib
 from collections.abc import Callable, Iterator, Sequence
 
 from batchbrew.errors import InputError
+from batchbrew.parity.array_sources import (
+    hdf5_data_case,
+    hdf5_output_case,
+    infogain_file_case,
+    python_case,
+)
 from batchbrew.parity.case import Case
 from batchbrew.parity.exercises import is_expected_to_be_built, layer_case
+from batchbrew.parity.filler_cases import filler_case
 from batchbrew.parity.generated_nets import NETS, generated_case
+from batchbrew.parity.image_sources import data_case, image_data_case, window_data_case
 from batchbrew.parity.random_nets import stack_case, wiring_case
 from batchbrew.parity.specimens.specimens import MAKERS
 
@@ -14,6 +22,14 @@ from batchbrew.parity.specimens.specimens import MAKERS
 Draw = Callable[[str, int, int], Case]
 KINDS: dict[str, Draw] = {
     **dict.fromkeys(sorted(MAKERS), layer_case),
+    "Data": data_case,
+    "HDF5Data": hdf5_data_case,
+    "HDF5Output": hdf5_output_case,
+    "ImageData": image_data_case,
+    "Python": python_case,
+    "WindowData": window_data_case,
+    "InfogainLoss-file": infogain_file_case,
+    "filler": filler_case,
     "wiring": wiring_case,
     "stack": stack_case,
     **dict.fromkeys(NETS, generated_case),

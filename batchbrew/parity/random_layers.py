@@ -1,15 +1,17 @@
 """Layers whose result is drawn: what must be true of it in either engine, whatever the random numbers were."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from batchbrew.parity.case import Case
+from batchbrew.parity.filler_cases import filler_faults
 from batchbrew.parity.results import Result
 from batchbrew.parity.specimens.values import Array
 from batchbrew.proto import caffe_pb2 as pb
 
 ROUNDING = 1e-6
+ENOUGH = 8  # pictures of which one at least is mirrored or cut in another way than the rest
 SIGMAS = 6  # a fair draw lies further off once in 500 million times
 
 
@@ -18,9 +20,7 @@ def broken_properties(case: Case, theirs: Result, ours: Result) -> Iterator[str]
     if not case.random:
         return
     layer = case.net.layer[-1]
-    check = {"Dropout": _dropout}.get(layer.type)
-    if check is None:
-        return
+    check = {"Dropout": _dropout, "Data": _pictures, "DummyData": _filled}[layer.type]
     for name, result in (("Caffe", theirs), ("ours", ours)):
         for fault in check(case, layer, result):
             yield f"{name}: {fault}"
@@ -55,6 +55,66 @@ def _diff_above(case: Case, layer: pb.LayerParameter, number: int, given: Array)
     if layer.loss_weight and learned_from and all(layer.propagate_down):
         return np.full(given.shape, layer.loss_weight[0], np.float32)
     return None
+
+
+def _filled(case: Case, layer: pb.LayerParameter, result: Result) -> Iterator[str]:
+    """Each pass fills anew."""
+    passes = [result.arrays[f"{number}|data|{layer.top[0]}"] for number in range(len(case.passes))]
+    for number, numbers in enumerate(passes):
+        for fault in filler_faults(layer.dummy_data_param.data_filler[0], numbers):
+            yield f"pass {number}: {fault}"
+    if np.array_equal(passes[0], passes[-1]):
+        yield "all passes have the same numbers"
+
+
+def _pictures(case: Case, layer: pb.LayerParameter, result: Result) -> Iterator[str]:
+    """Each picture is a part of the record whose turn it is, mirrored or not; not always the same part."""
+    ways = set()
+    batch = layer.data_param.batch_size
+    for number in range(len(case.passes)):
+        for index, made in enumerate(result.arrays[f"{number}|data|data"]):
+            record = case.pictures[(number * batch + index) % len(case.pictures)]
+            parts = dict(_parts(case, layer.transform_param, record))
+            way = next((way for way, part in parts.items() if _near(made, part)), None)
+            if way is None:
+                yield f"pass {number}: picture {index} of the batch is no part of its record"
+            ways.add(way)
+    if len(ways) == 1 and len(case.passes) * batch >= ENOUGH:
+        yield f"all pictures were cut and mirrored alike, at {ways}"
+
+
+def _parts(
+    case: Case, transform: pb.TransformationParameter, record: Array
+) -> Iterator[tuple[tuple[int, int, bool], Array]]:
+    """All that may come of a record, by row, column and whether it is mirrored."""
+    _, height, width = record.shape
+    side = transform.crop_size
+    rows: Sequence[int] = [0]
+    columns: Sequence[int] = [0]
+    if side and case.phase == pb.TRAIN:
+        rows, columns = range(height - side + 1), range(width - side + 1)
+    elif side:
+        rows, columns = [(height - side) // 2], [(width - side) // 2]
+    changed = (record - _mean(case, transform, record)) * np.float32(transform.scale)
+    for row in rows:
+        for column in columns:
+            part = changed[:, row : row + side, column : column + side] if side else changed
+            yield (row, column, False), part
+            if transform.mirror:
+                yield (row, column, True), part[:, :, ::-1]
+
+
+def _mean(case: Case, transform: pb.TransformationParameter, record: Array) -> Array:
+    if transform.mean_file:
+        mean = pb.BlobProto.FromString(case.files["mean.binaryproto"])
+        return np.array(mean.data, np.float32).reshape(record.shape)
+    if transform.mean_value:
+        return np.array(transform.mean_value, np.float32).reshape(-1, 1, 1)
+    return np.zeros(1, np.float32)
+
+
+def _near(a: Array, b: Array) -> bool:
+    return a.shape == b.shape and bool(np.allclose(a, b, rtol=1e-5, atol=1e-4))
 
 
 def _close(a: Array, b: Array) -> bool:

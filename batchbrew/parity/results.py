@@ -1,11 +1,12 @@
 """What the probe wrote of a case."""
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 
 from batchbrew.errors import EngineError
@@ -37,16 +38,13 @@ class Refused:
 class Result:
     """Arrays by key: PASS|data|BLOB, PASS|diff|BLOB, PASS|parameter|LAYER|NUMBER, PASS|gradient|..., PASS|loss.
 
-    `net`: what the net tells of itself, absent if it was not built. `files`: what the case wrote beside.
+    0|file|NAME|DATA SET is what the case wrote into HDF5 files. `net`: what the net tells of itself, absent if it
+    was not built.
     """
 
     refused: Refused | None
     arrays: Mapping[str, Array]
     net: Mapping[str, Any] | None
-    files: Mapping[str, Path] = field(default_factory=dict)
-
-
-OWN_FILES = {"result.json", "result.npz", "log"}
 
 
 def read_result(case_folder: Path, engine: str) -> Result:
@@ -61,5 +59,13 @@ def read_result(case_folder: Path, engine: str) -> Result:
     if refused is None:
         with np.load(folder / "result.npz", allow_pickle=False) as file:
             arrays = {key: file[key] for key in file.files}
-    files = {path.name: path for path in sorted(folder.iterdir()) if path.name not in OWN_FILES}
-    return Result(refused, arrays, told.get("net"), files)
+        arrays.update(_hdf5_files(folder))
+    return Result(refused, arrays, told.get("net"))
+
+
+def _hdf5_files(folder: Path) -> Iterator[tuple[str, Array]]:
+    """What HDF5Output layers wrote."""
+    for path in sorted(folder.glob("*.h5")):
+        with h5py.File(path) as file:
+            for name, dataset in file.items():
+                yield f"0|file|{path.name}|{name}", dataset[...]
