@@ -44,7 +44,7 @@ def _convolution(at: Site, transposed: bool) -> Answer:
     if at.tops != len(at.bottoms):
         raise Refusal(f"has {len(at.bottoms)} bottoms and {at.tops} tops: it takes as many of each")
     parameter, shape = at.layer.convolution_param, at.bottoms[0]
-    axis, windows = _windows(parameter, shape)
+    axis, windows = convolution_windows(parameter, shape)
     channels, outputs, group = shape[axis], parameter.num_output, parameter.group
     if outputs < 1:
         raise Refusal("num_output must be given, 1 or more")
@@ -75,14 +75,14 @@ def _convolution(at: Site, transposed: bool) -> Answer:
 def im2col(at: Site) -> Answer:
     """Every window as a column of channels."""
     shape = at.bottoms[0]
-    axis, windows = _windows(at.layer.convolution_param, shape)
+    axis, windows = convolution_windows(at.layer.convolution_param, shape)
     image = shape[axis + 1 :]
     sizes = [window.positions(size) for window, size in zip(windows, image, strict=True)]
     columns = shape[axis] * prod(window.kernel for window in windows)
     return Answer([(*shape[:axis], columns, *sizes)], overhang=_overhang(windows, image))
 
 
-def _windows(parameter: pb.ConvolutionParameter, shape: Shape) -> tuple[int, list[Window]]:
+def convolution_windows(parameter: pb.ConvolutionParameter, shape: Shape) -> tuple[int, list[Window]]:
     """The axis of channels, and a window for each axis behind it."""
     axis = canonical_axis(shape, parameter.axis)
     spatial = len(shape) - axis - 1
@@ -138,6 +138,18 @@ def pooling(at: Site) -> Answer:
     if at.tops == 2 and parameter.pool != pb.PoolingParameter.MAX:
         raise Refusal("has two tops: a second one is there with pool: MAX alone")
     number, channels, height, width = require_four_axes(at.bottoms[0])
+    windows = pooling_windows(parameter, height, width)
+    down = parameter.round_mode == pb.PoolingParameter.FLOOR
+    clipped = any(window.pad for window in windows)
+    sizes = [
+        pooled_size(window, size, down, clipped)
+        for window, size in zip(windows, (height, width), strict=True)
+    ]
+    return Answer([(number, channels, *sizes)] * at.tops)
+
+
+def pooling_windows(parameter: pb.PoolingParameter, height: int, width: int) -> list[Window]:
+    """A window for the rows and one for the columns."""
     kernels = _pooling_kernel(parameter, height, width)
     pads = _pair(parameter, "pad")
     strides = _pair(parameter, "stride")
@@ -149,14 +161,7 @@ def pooling(at: Site) -> Answer:
         raise Refusal("takes no pad with pool: STOCHASTIC")
     if any(pad >= kernel for pad, kernel in zip(pads, kernels, strict=True) if pads != (0, 0)):
         raise Refusal(f"pad {by(pads)} must be less than the kernel, {by(kernels)}")
-    down = parameter.round_mode == pb.PoolingParameter.FLOOR
-    windows = [Window(*each, 1) for each in zip(kernels, strides, pads, strict=True)]
-    clipped = pads != (0, 0)
-    sizes = [
-        pooled_size(window, size, down, clipped)
-        for window, size in zip(windows, (height, width), strict=True)
-    ]
-    return Answer([(number, channels, *sizes)] * at.tops)
+    return [Window(*each, 1) for each in zip(kernels, strides, pads, strict=True)]
 
 
 def pooled_size(window: Window, size: int, round_down: bool = False, clipped: bool = True) -> int:
@@ -201,7 +206,7 @@ def spatial_pyramid_pooling(at: Site) -> Answer:
         raise Refusal("pyramid_height must be given, 1 or more")
     number, channels, height, width = require_four_axes(at.bottoms[0])
     grids = [
-        tuple(_bins(size, 2**level, parameter.pool) for size in (height, width))
+        [bins for _, bins in pyramid_windows(level, height, width, parameter.pool)]
         for level in range(min(levels, 31))
     ]
     if levels == 1:
@@ -209,11 +214,17 @@ def spatial_pyramid_pooling(at: Site) -> Answer:
     return Answer([(number, channels * sum(map(prod, grids)))])
 
 
-def _bins(size: int, bins: int, method: int) -> int:
+def pyramid_windows(level: int, height: int, width: int, method: int) -> list[tuple[Window, int]]:
+    """For the rows and for the columns: the window that divides them into 2^level bins, and how many it makes."""
+    return [_bins(size, 2**level, method) for size in (height, width)]
+
+
+def _bins(size: int, bins: int, method: int) -> tuple[Window, int]:
     kernel = ceil(size / bins)
     pad = (kernel * bins - size + 1) // 2
     if pad >= kernel:
         raise Refusal(f"cannot divide {size} pixels into {bins} bins: make pyramid_height less")
     if pad and method == pb.SPPParameter.STOCHASTIC:
         raise Refusal(f"cannot pool {size} pixels into {bins} bins with pool: STOCHASTIC, which takes no pad")
-    return pooled_size(Window(kernel, kernel, pad, 1), size, clipped=pad > 0)
+    window = Window(kernel, kernel, pad, 1)
+    return window, pooled_size(window, size, clipped=pad > 0)
