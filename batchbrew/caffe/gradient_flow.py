@@ -26,14 +26,16 @@ class FlowBuilder:
     def add(self, index: int, layer: Layer) -> None:
         """Take up the layer of node `index`: a parameter that learns, or a bottom that gets a gradient, needs it."""
         node = self._wiring.nodes[index]
-        asked = list(layer.layer_param.propagate_down)
+        asked = list(node.layer_param.propagate_down)
         needed = [self._blob_needs[blob] for blob in node.bottoms]
         self.flow.bottoms.append(asked or needed)
-        specs = layer.layer_param.param
+        specs = (
+            node.layer_param.param
+        )  # the prototxt's: BatchNorm changes its own, and Caffe does not look there
         layer.param_propagate_down = [
             bool(specs[i].lr_mult) if i < len(specs) else True for i in range(len(layer.blobs))
         ]
-        needs = any(needed) or any(asked) or any(layer.param_propagate_down)
+        needs = any(needed) or any(layer.param_propagate_down)
         self.flow.layers.append(needs)
         if needs:
             for blob in node.tops:

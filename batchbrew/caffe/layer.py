@@ -5,6 +5,7 @@ their parameters, from `batchbrew.nets.shapes`, where every Caffe type has its r
 """
 
 from collections.abc import Callable, Sequence
+from math import prod
 from typing import TypeVar
 
 from batchbrew.caffe.blob import Blob, BlobVec
@@ -12,7 +13,7 @@ from batchbrew.caffe.fillers import fill
 from batchbrew.errors import InputError
 from batchbrew.nets.shapes.families import LAYER_TYPES
 from batchbrew.nets.shapes.network import answer_for, check_tops
-from batchbrew.nets.shapes.registry import Answer, Known, Refusal, Shape
+from batchbrew.nets.shapes.registry import Answer, Known, Refusal, Shape, by
 from batchbrew.proto import caffe_pb2 as pb
 from batchbrew.proto.blobs import blob_array
 
@@ -117,6 +118,10 @@ class StandardLayer(Layer):
         check_tops(self.layer_param, answer.tops)
         self._check_parameters(answer)
         for blob, shape in zip(top, answer.tops, strict=True):
+            if any(blob is other for other in bottom) and prod(shape) != blob.count:
+                raise Refusal(
+                    f"cannot work in place: it makes {by(shape)} of {by(blob.shape)}; name its top otherwise"
+                )
             blob.reshape(*shape)
         self.reshaped(bottom, top)
         self._seen = _shapes(bottom, top)

@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-import torch
-
 from batchbrew.caffe.blob import Blob
 from batchbrew.caffe.layer import StandardLayer, layer
 
@@ -21,7 +19,10 @@ class Split(StandardLayer):
         """Add up, in the order of the tops as Caffe does."""
         if not propagate_down[0]:
             return
-        total = top[0].diff_tensor.clone() if len(top) == 1 else top[0].diff_tensor + top[1].diff_tensor
+        if len(top) == 1:
+            bottom[0].copy_diff(top[0])
+            return
+        total = top[0].diff_tensor + top[1].diff_tensor
         for blob in top[2:]:
             total = total + blob.diff_tensor
         bottom[0].diff_tensor = total
@@ -38,4 +39,4 @@ class Silence(StandardLayer):
         """Zeros."""
         for blob, asked in zip(bottom, propagate_down, strict=True):
             if asked:
-                blob.diff_tensor = torch.zeros_like(blob.data_tensor)
+                blob.clear_diff()

@@ -14,6 +14,7 @@ from batchbrew.nets.shapes.registry import (
     by,
     layer_rule,
 )
+from batchbrew.proto import caffe_pb2 as pb
 
 
 @layer_rule("Reshape", in_place=False)
@@ -65,9 +66,8 @@ def flatten(at: Site) -> Answer:
 @layer_rule("Concat", bottoms=SOME)
 def concat(at: Site) -> Answer:
     """Blobs one behind the other along an axis."""
-    parameter, shape = at.layer.concat_param, at.bottoms[0]
-    axis = _axis_or_dim(shape, parameter.axis, parameter.concat_dim, parameter.HasField("axis"), "concat_dim",
-                        parameter.HasField("concat_dim"))  # fmt: skip
+    shape = at.bottoms[0]
+    axis = concat_axis(at.layer.concat_param, shape)
     for index, other in enumerate(at.bottoms):
         if len(other) != len(shape) or any(other[i] != shape[i] for i in range(len(shape)) if i != axis):
             raise Refusal(
@@ -78,12 +78,21 @@ def concat(at: Site) -> Answer:
     return Answer([(*shape[:axis], length, *shape[axis + 1 :])], shares_data=len(at.bottoms) == 1)
 
 
+def concat_axis(parameter: pb.ConcatParameter, shape: Shape) -> int:
+    """The axis along which blobs are joined. Raises Refusal if `shape` has none such."""
+    return _axis_or_dim(
+        shape,
+        parameter.axis if parameter.HasField("axis") else None,
+        parameter.concat_dim if parameter.HasField("concat_dim") else None,
+        "concat_dim",
+    )
+
+
 @layer_rule("Slice", tops=SOME)
 def slice_(at: Site) -> Answer:
     """Pieces along an axis, equal ones or cut at slice_point."""
     parameter, shape = at.layer.slice_param, at.bottoms[0]
-    axis = _axis_or_dim(shape, parameter.axis, parameter.slice_dim, parameter.HasField("axis"), "slice_dim",
-                        parameter.HasField("slice_dim"))  # fmt: skip
+    axis = slice_axis(parameter, shape)
     length, points = shape[axis], list(parameter.slice_point)
     if points:
         if len(points) != at.tops - 1:
@@ -102,11 +111,25 @@ def slice_(at: Site) -> Answer:
     return Answer([(*shape[:axis], piece, *shape[axis + 1 :]) for piece in pieces], shares_data=at.tops == 1)
 
 
-def _axis_or_dim(shape: Shape, axis: int, dim: int, has_axis: bool, dim_field: str, has_dim: bool) -> int:
-    """`axis`, or its older spelling, which is never negative."""
-    if has_axis and has_dim:
+def slice_axis(parameter: pb.SliceParameter, shape: Shape) -> int:
+    """The axis along which the blob is cut. Raises Refusal if `shape` has none such."""
+    return _axis_or_dim(
+        shape,
+        parameter.axis if parameter.HasField("axis") else None,
+        parameter.slice_dim if parameter.HasField("slice_dim") else None,
+        "slice_dim",
+    )
+
+
+def _axis_or_dim(shape: Shape, axis: int | None, dim: int | None, dim_field: str) -> int:
+    """`axis`, or its older spelling, which is never negative; if neither is given, the channels."""
+    if axis is not None and dim is not None:
         raise Refusal(f"takes axis or {dim_field}, not both")
-    return canonical_axis(shape, dim, dim_field) if has_dim else canonical_axis(shape, axis)
+    return (
+        canonical_axis(shape, 1 if axis is None else axis)
+        if dim is None
+        else canonical_axis(shape, dim, dim_field)
+    )
 
 
 @layer_rule("Tile")
@@ -124,20 +147,24 @@ def crop(at: Site) -> Answer:
     """The first bottom, cut to the size of the second from `axis` on."""
     parameter, (shape, reference) = at.layer.crop_param, at.bottoms
     start = canonical_axis(shape, parameter.axis)
-    offsets = list(parameter.offset)
-    if len(offsets) > 1 and start + len(offsets) != len(shape):
-        raise Refusal(
-            f"has {len(offsets)} values of offset: give one, or {len(shape) - start}, one for each axis"
-        )
+    offsets = crop_offsets(parameter, shape)
     if len(reference) < len(shape):
         raise Refusal(f"bottom {at.layer.bottom[1]}, {by(reference)}, has fewer axes than {by(shape)}")
     for axis in range(start, len(shape)):
-        offset = 0 if not offsets else offsets[0] if len(offsets) == 1 else offsets[axis - start]
-        if shape[axis] - offset < reference[axis]:
+        if shape[axis] - offsets[axis] < reference[axis]:
             raise Refusal(
-                f"cannot cut {reference[axis]} from offset {offset} on out of the {shape[axis]} of axis {axis}"
+                f"cannot cut {reference[axis]} from offset {offsets[axis]} on out of the {shape[axis]} of axis {axis}"
             )
     return Answer([(*shape[:start], *reference[start : len(shape)])])
+
+
+def crop_offsets(parameter: pb.CropParameter, shape: Shape) -> list[int]:
+    """Where along each axis of the first bottom its cut begins. Raises Refusal for a wrong number of offsets."""
+    start = canonical_axis(shape, parameter.axis)
+    behind, offsets = len(shape) - start, list(parameter.offset) or [0]
+    if len(offsets) not in (1, behind):
+        raise Refusal(f"has {len(offsets)} values of offset: give one, or {behind}, one for each axis")
+    return [0] * start + (offsets * behind if len(offsets) == 1 else offsets)
 
 
 @layer_rule("Reduction")
