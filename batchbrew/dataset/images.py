@@ -55,6 +55,11 @@ def decode(data: bytes) -> Image:
     return _decode(data, cv2.IMREAD_COLOR)
 
 
+def decode_grey(data: bytes) -> Image:
+    """The same in grey, H×W×1. Raises ImageError likewise."""
+    return _decode(data, cv2.IMREAD_GRAYSCALE)[:, :, np.newaxis]
+
+
 def decode_stored(data: bytes) -> Image:
     """The pixels of a Datum's encoded image as Caffe's Data layer decodes it: H×W×C, C = 1 for greyscale.
 

@@ -1,10 +1,14 @@
 """LMDBs of Caffe's Datum, read without trusting them: ours, convert_imageset's, anybody's."""
 
+import contextlib
+import math
 import os
 import threading
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import lmdb
 import numpy as np
@@ -15,7 +19,7 @@ from batchbrew.dataset.images import ImageError, check_header, decode_stored
 from batchbrew.errors import InputError
 from batchbrew.proto import caffe_pb2
 
-MAX_SIDE = 2**16
+MAX_NUMBERS = 2**31 - 1  # in a blob of Caffe's
 DATA_FILE = "data.mdb"
 
 
@@ -30,7 +34,7 @@ class Record:
 
 
 class LmdbReader:
-    """An LMDB opened for reading; iterate as often as you like, from any thread.
+    """An LMDB opened for reading; iterate as often as you like, from any thread, also after a fork.
 
     It is opened without LMDB's lock file, so read-only disks and other people's files are fine; a data set
     does not change once it is built. Raises InputError if it is missing, no LMDB, truncated or empty.
@@ -61,26 +65,28 @@ class LmdbReader:
         assert self._opened is not None, "closed"
         return self._opened
 
-    def items(self) -> Iterator[tuple[bytes, bytes]]:
-        """Keys and unparsed values, in Caffe's order (of the keys' bytes)."""
+    @contextlib.contextmanager
+    def cursor(self) -> Iterator[Any]:
+        """An lmdb.Cursor over keys and values, in Caffe's order (of the keys' bytes); at first on none of them."""
         try:
             with self._environment.begin() as transaction:
-                yield from transaction.cursor()
+                yield transaction.cursor()
         except lmdb.Error as error:
             raise InputError(f"{self.path} is damaged ({error}): build it anew") from error
+
+    def items(self) -> Iterator[tuple[bytes, bytes]]:
+        """Keys and unparsed values, in Caffe's order."""
+        with self.cursor() as cursor:
+            yield from cursor
 
     def sample(self, wanted: int) -> Iterator[tuple[bytes, bytes]]:
         """Up to `wanted` keys and values, evenly spread from the first on."""
         step = max(self.count / max(wanted, 1), 1.0)
         chosen = {int(index * step) for index in range(min(wanted, self.count))}
-        try:
-            with self._environment.begin() as transaction:
-                cursor = transaction.cursor()
-                for index, key in enumerate(cursor.iternext(keys=True, values=False)):
-                    if index in chosen:
-                        yield key, cursor.value()
-        except lmdb.Error as error:
-            raise InputError(f"{self.path} is damaged ({error}): build it anew") from error
+        with self.cursor() as cursor:
+            for index, key in enumerate(cursor.iternext(keys=True, values=False)):
+                if index in chosen:
+                    yield key, cursor.value()
 
     def records(self) -> Iterator[Record]:
         """Every record, parsed and decoded. Raises InputError at the first that is damaged."""
@@ -122,10 +128,10 @@ def datum_image(datum: caffe_pb2.Datum) -> NDArray[np.uint8] | NDArray[np.float3
             if said not in (0, found):
                 raise ImageError(f"says {_by(shape)}, but its image is {channels}×{height}×{width}")
         return image
-    if not all(0 < size <= MAX_SIDE for size in shape):
+    if min(shape) < 1 or math.prod(shape) > MAX_NUMBERS:
         raise ImageError(f"has the impossible size {_by(shape)}")
     values = len(datum.data) or len(datum.float_data)
-    if shape[0] * shape[1] * shape[2] != values:
+    if math.prod(shape) != values:
         raise ImageError(f"has {values} values for a size of {_by(shape)}")
     if datum.data:
         return np.frombuffer(datum.data, np.uint8).reshape(shape).transpose(1, 2, 0)
@@ -147,26 +153,45 @@ def datum_size(datum: caffe_pb2.Datum) -> tuple[int, int]:
 # One process may open an LMDB only once, and the same one may be wanted twice (training and test data alike).
 _shared: dict[tuple[int, int], tuple[lmdb.Environment, int]] = {}
 _shared_lock = threading.Lock()
+_given_up: deque[lmdb.Environment] = deque()
 
 
 def _open_shared(path: Path) -> lmdb.Environment:
     identity = _check_file(path)
+    _close_given_up()
     with _shared_lock:
         environment, users = _shared.get(identity, (None, 0))
         if environment is None:
             environment = _open(path)
         _shared[identity] = (environment, users + 1)
-        return environment
+    _close_given_up()
+    return environment
 
 
 def _close_shared(environment: lmdb.Environment) -> None:
-    with _shared_lock:
-        identity = next(key for key, (shared, _) in _shared.items() if shared is environment)
-        users = _shared[identity][1] - 1
-        _shared[identity] = (environment, users)
-        if users == 0:
-            del _shared[identity]
-            environment.close()
+    _given_up.append(environment)
+    _close_given_up()
+
+
+def _close_given_up() -> None:
+    """Close what nobody uses any more.
+
+    Never waits for the lock: garbage collection may close a reader in a thread that holds it, and whoever holds it
+    comes here next.
+    """
+    while _given_up and _shared_lock.acquire(blocking=False):
+        try:
+            environment = _given_up.popleft()
+            identity = next(key for key, (shared, _) in _shared.items() if shared is environment)
+            users = _shared[identity][1] - 1
+            _shared[identity] = (environment, users)
+            if users == 0:
+                del _shared[identity]
+                environment.close()
+        except IndexError:  # another thread was faster
+            continue
+        finally:
+            _shared_lock.release()
 
 
 def _check_file(path: Path) -> tuple[int, int]:

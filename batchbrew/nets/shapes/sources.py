@@ -110,8 +110,10 @@ def _images(
     if size is None:
         raise NotTold("does not say how large its images are, and its source is not there: give --size H,W")
     note = None
-    if channels is None:
-        channels = first.channels if first else _channels_of_mean(at)
+    if first is not None:
+        channels = first.channels  # force_color and force_gray are for encoded images alone
+    elif channels is None:
+        channels = _channels_of_mean(at)
     if channels is None:
         channels, note = COLOURS, "its source is not there; its images are taken to be in colour"
     return Answer([(batch, channels, *size), (batch,)][: at.tops], note=note)

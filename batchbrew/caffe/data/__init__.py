@@ -1,0 +1,1 @@
+"""What data layers share: where records lie, in which order they come, how they become batches."""

@@ -1,0 +1,37 @@
+"""Data: images from an LMDB."""
+
+from pathlib import Path
+
+from batchbrew.caffe.data.datums import DatumStore
+from batchbrew.caffe.data.images import ImageBatches
+from batchbrew.caffe.data.order import Order, share_in
+from batchbrew.caffe.data.ordered_layer import ImageLayer
+from batchbrew.caffe.data.transformer import Transformer
+from batchbrew.caffe.layer import layer
+from batchbrew.nets.shapes.registry import Refusal
+from batchbrew.proto import caffe_pb2 as pb
+
+
+@layer("Data")
+class Data(ImageLayer):
+    """Records in the order of their keys, from the first on, round and round; `rand_skip` is ignored, as in Caffe.
+
+    What Caffe's layer lacks: `shuffle(seed)`. Where several solvers train, they take records in turn.
+    """
+
+    def open_images(self, labelled: bool) -> ImageBatches:
+        """Open the LMDB."""
+        param = self.layer_param.data_param
+        source = Path(param.source)
+        if not param.source:
+            raise Refusal("has no source: name the folder of an LMDB in data_param")
+        if param.backend != pb.DataParameter.LMDB:
+            if (source / "data.mdb").is_file():
+                raise Refusal(f"reads {source}, which is an LMDB: write `backend: LMDB` in data_param")
+            raise Refusal(
+                f"reads {source} as a LevelDB, which only BVLC Caffe can: build an LMDB of its images"
+            )
+        store = DatumStore(source, self.layer_param.transform_param)
+        transformer = Transformer(self.layer_param.transform_param, self.phase)
+        order = Order(store.count, share_in(self.phase))
+        return ImageBatches(store, transformer, order, param.batch_size, labelled)
