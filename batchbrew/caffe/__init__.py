@@ -6,6 +6,7 @@ writes `from batchbrew import caffe`.
 
 import batchbrew.caffe.layers  # noqa: F401  (registers all types of layers)
 from batchbrew.caffe.blob import Blob
+from batchbrew.caffe.engine_log import init_log, log
 from batchbrew.caffe.layer import Layer, layer_type_list
 from batchbrew.caffe.mode import (
     TEST,
@@ -21,18 +22,39 @@ from batchbrew.caffe.mode import (
     solver_rank,
 )
 from batchbrew.caffe.net import Net
+from batchbrew.caffe.parallel import NCCL, has_nccl
+from batchbrew.caffe.solvers import (
+    AdaDeltaSolver,
+    AdaGradSolver,
+    AdamSolver,
+    NesterovSolver,
+    RMSPropSolver,
+    SGDSolver,
+    get_solver,
+)
 from batchbrew.caffe.timer import Timer
 
 __version__ = "1.0.0"  # the Caffe whose behaviour this is
 
 __all__ = [
+    "NCCL",
     "TEST",
     "TRAIN",
+    "AdaDeltaSolver",
+    "AdaGradSolver",
+    "AdamSolver",
     "Blob",
     "Layer",
+    "NesterovSolver",
     "Net",
+    "RMSPropSolver",
+    "SGDSolver",
     "Timer",
+    "get_solver",
+    "has_nccl",
+    "init_log",
     "layer_type_list",
+    "log",
     "set_device",
     "set_mode_cpu",
     "set_mode_gpu",

@@ -34,11 +34,15 @@ class ParameterTable:
 
     learnable: list[Learnable] = field(default_factory=list)
     _by_name: dict[str, Learnable] = field(default_factory=dict)
-    _borrowed: set[tuple[str, int]] = field(default_factory=set)
+    _borrowed: dict[tuple[str, int], Learnable] = field(default_factory=dict)
 
     def is_borrowed(self, layer: str, index: int) -> bool:
         """Does parameter `index` of `layer` belong to another layer?"""
         return (layer, index) in self._borrowed
+
+    def owner_of(self, layer: str, index: int) -> Learnable | None:
+        """The parameter of another layer that parameter `index` of `layer` is; None if it is its own."""
+        return self._borrowed.get((layer, index))
 
     def add(self, layer: Layer) -> None:
         """Take up the parameters of `layer`. Raises Refusal where they cannot be shared as asked."""
@@ -57,7 +61,7 @@ class ParameterTable:
                     self._by_name[spec.name] = learnable
             else:
                 _share(spec, blob, owner)
-                self._borrowed.add((layer.name, index))
+                self._borrowed[layer.name, index] = owner
 
 
 def _share(spec: pb.ParamSpec, blob: Blob, owner: Learnable) -> None:

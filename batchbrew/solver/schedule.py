@@ -29,6 +29,11 @@ def learning_rate(solver: pb.SolverParameter, iteration: int) -> float:
     return _float32(policy(solver, iteration))
 
 
+def rate_after_steps(solver: pb.SolverParameter, steps: int) -> float:
+    """The rate of "multistep" after so many steps, when a run's state and not its iteration tells how many."""
+    return _float32(solver.base_lr * _power(_gamma(solver), steps))
+
+
 def _fixed(solver: pb.SolverParameter, iteration: int) -> float:
     return solver.base_lr
 
