@@ -1,15 +1,37 @@
 """Layers whose top is like their bottom: neurons, normalisation without parameters, sums of blobs, copies."""
 
+from math import inf
+
 from batchbrew.nets.shapes.axes import canonical_axis, legacy_shape, require_four_axes
 from batchbrew.nets.shapes.registry import NONE, SOME, TWO_OR_MORE, Answer, Refusal, Site, by, layer_rule
 from batchbrew.proto import caffe_pb2 as pb
 
 
-@layer_rule("BNLL", "Clip", "Dropout", "ELU", "Exp", "Log", "Power", "ReLU")
+@layer_rule("BNLL", "Clip", "Dropout", "ELU", "Power", "ReLU")
 @layer_rule("Sigmoid", "Swish", "TanH", "Threshold")
 @layer_rule("AbsVal", in_place=False)
 def neuron(at: Site) -> Answer:
     """A function of each number by itself."""
+    return Answer([at.bottoms[0]])
+
+
+@layer_rule("Exp")
+def exponential(at: Site) -> Answer:
+    """Powers of `base`, -1 for e."""
+    return _to_base(at, at.layer.exp_param.base)
+
+
+@layer_rule("Log")
+def logarithm(at: Site) -> Answer:
+    """Logarithms to `base`, -1 for e: to 1 there are none."""
+    if at.layer.log_param.base == 1:
+        raise Refusal("base must not be 1")
+    return _to_base(at, at.layer.log_param.base)
+
+
+def _to_base(at: Site, base: float) -> Answer:
+    if base != -1 and not 0 < base < inf:
+        raise Refusal(f"base must be above 0, or -1 for e, not {base:g}")
     return Answer([at.bottoms[0]])
 
 
