@@ -71,7 +71,8 @@ class Blob:
         return self._legacy(3)
 
     def reshape(self, *shape: int) -> None:
-        """Give it another shape; where that has another number of elements, all become zero.
+        """Give it another shape; where that has another number of elements, the data become zero, and the gradient
+        keeps what it has room for: that of a loss is its weight, which is set only once.
 
         Raises InputError on more than 32 axes, a negative length or more than 2,147,483,647 elements.
         """
@@ -82,7 +83,7 @@ class Blob:
         if count != self._data.count:
             self._data = Memory(lengths)
         if count != self._diff.count:
-            self._diff = Memory(lengths)
+            self._diff = self._diff.resized(lengths)
         self._shape = lengths
 
     def reshape_like(self, other: "Blob") -> None:

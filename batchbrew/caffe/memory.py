@@ -25,7 +25,7 @@ class Memory:
     GPU it is brought up to date when the numbers are asked for again.
     """
 
-    __slots__ = ("_device", "_head", "_host", "_kept_elsewhere", "_shape", "_view")
+    __slots__ = ("_device", "_head", "_host", "_kept_elsewhere", "_shape", "_spare", "_view")
 
     def __init__(self, shape: Shape) -> None:
         self._shape = shape
@@ -33,6 +33,7 @@ class Memory:
         self._host: Tensor | None = None
         self._device: Tensor | None = None
         self._view: weakref.ref[Tensor] | None = None  # what numpy arrays made of it keep alive
+        self._spare: Tensor | None = None  # numbers behind those, of a time when there were more
         self._kept_elsewhere = False  # may somebody else rely on the tensor that is held here?
 
     @property
@@ -52,6 +53,21 @@ class Memory:
         if viewed is not None:
             viewed.zero_()
             self._head, self._host = Head.HOST, viewed
+
+    def resized(self, shape: Shape) -> "Memory":
+        """Memory of another size that begins with the same numbers. As in Caffe there is room for the most numbers
+        that there ever were, and those come back; where it takes more room, all are zero.
+        """
+        new = Memory(shape)
+        if self.is_zero:
+            return new
+        held = self.read(self._shape).flatten()
+        if self._spare is not None:
+            held = torch.cat([held, self._spare])
+        if new.count <= len(held):
+            new.replace(held[: new.count].clone().reshape(shape))
+            new._spare = held[new.count :]
+        return new
 
     def read(self, shape: Shape) -> Tensor:
         """The numbers where layers compute, not to be changed in place."""

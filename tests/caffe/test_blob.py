@@ -172,3 +172,14 @@ def test_solvers_do_not_change_a_copy() -> None:
     other.mutable_diff().add_(1)
     one.mutable_diff().add_(2)
     assert one.diff.tolist() == [3, 4] and other.diff.tolist() == [2, 3]
+
+
+def test_a_gradient_keeps_what_there_is_room_for() -> None:
+    blob = Blob(2, 2)
+    blob.diff[...] = [[1, 2], [3, 4]]
+    blob.reshape(1, 2)
+    assert blob.diff.tolist() == [[1, 2]]
+    blob.reshape(3)
+    assert blob.diff.tolist() == [1, 2, 3]
+    blob.reshape(5)
+    assert blob.diff.tolist() == [0, 0, 0, 0, 0]
