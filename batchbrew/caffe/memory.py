@@ -25,7 +25,7 @@ class Memory:
     GPU it is brought up to date when the numbers are asked for again.
     """
 
-    __slots__ = ("_device", "_head", "_host", "_kept_elsewhere", "_shape", "_spare", "_view")
+    __slots__ = ("_device", "_head", "_host", "_kept_elsewhere", "_room", "_shape", "_spare", "_view")
 
     def __init__(self, shape: Shape) -> None:
         self._shape = shape
@@ -33,7 +33,8 @@ class Memory:
         self._host: Tensor | None = None
         self._device: Tensor | None = None
         self._view: weakref.ref[Tensor] | None = None  # what numpy arrays made of it keep alive
-        self._spare: Tensor | None = None  # numbers behind those, of a time when there were more
+        self._room = self.count  # for how many numbers: the most that there ever were
+        self._spare: Tensor | None = None  # what is left of those times, behind the numbers of now
         self._kept_elsewhere = False  # may somebody else rely on the tensor that is held here?
 
     @property
@@ -59,12 +60,13 @@ class Memory:
         that there ever were, and those come back; where it takes more room, all are zero.
         """
         new = Memory(shape)
-        if self.is_zero:
+        if new.count > self._room:
             return new
-        held = self.read(self._shape).flatten()
-        if self._spare is not None:
-            held = torch.cat([held, self._spare])
-        if new.count <= len(held):
+        new._room = self._room
+        if not self.is_zero:
+            held = self.read(self._shape).flatten()
+            held = held if self._spare is None else torch.cat([held, self._spare])
+            held = torch.nn.functional.pad(held, (0, self._room - len(held)))
             new.replace(held[: new.count].clone().reshape(shape))
             new._spare = held[new.count :]
         return new

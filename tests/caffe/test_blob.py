@@ -183,3 +183,11 @@ def test_a_gradient_keeps_what_there_is_room_for() -> None:
     assert blob.diff.tolist() == [1, 2, 3]
     blob.reshape(5)
     assert blob.diff.tolist() == [0, 0, 0, 0, 0]
+
+
+def test_a_gradient_that_was_written_while_it_was_small_is_kept_too() -> None:
+    blob = Blob(4)
+    blob.reshape(2)
+    blob.diff[...] = [1, 2]
+    blob.reshape(3)
+    assert blob.diff.tolist() == [1, 2, 0]
