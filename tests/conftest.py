@@ -1,6 +1,7 @@
 """Fixtures that all tests share: real Caffe, the oracle, whose absence is a failure and never a skip."""
 
 import json
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,9 @@ from typing import Any
 import pytest
 
 from batchbrew.training.engines import find_caffe_python
+
+# Several tests share the cores: threads that wait for each other's cores take ten times as long. Before torch comes.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 RunCaffe = Callable[..., Any]
 
