@@ -1,19 +1,27 @@
 """Data: LMDBs of every kind, as real Caffe reads them."""
 
+import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
+import lmdb
 import numpy as np
 import pytest
 
 from batchbrew.caffe import mode
+from batchbrew.caffe.blob import Blob
+from batchbrew.caffe.layer import LayerError
+from batchbrew.caffe.layers.data import Data
+from batchbrew.caffe.net import Net
+from batchbrew.errors import InputError
 from batchbrew.proto import caffe_pb2 as pb
 from batchbrew.proto.binary import write_binary
 from batchbrew.proto.blobs import array_blob
-from tests.caffe.layers.engines import Blobs, Case, in_ours, in_real_caffe
+from tests.caffe.layers.engines import Blobs, Case, in_ours, in_real_caffe, make
 from tests.dataset.lmdbs import raw_datum, write_lmdb
-from tests.dataset.pictures import encoded, picture
+from tests.dataset.pictures import encoded, picture, write_pictures
 
 RECORDS = 7  # batches of 3 and 4 wrap around in the middle
 
@@ -37,12 +45,12 @@ def floats(seed: int) -> pb.Datum:
 
 def coded(extension: str, seed: int, grey: bool = False) -> pb.Datum:
     image = picture(40, 30, seed)
-    image = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY) if grey else image
+    image = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), np.uint8) if grey else image
     return pb.Datum(data=encoded(extension, image), encoded=True, label=seed)
 
 
 def with_alpha(seed: int) -> pb.Datum:
-    image = cv2.cvtColor(picture(20, 10, seed), cv2.COLOR_BGR2BGRA)
+    image = np.asarray(cv2.cvtColor(picture(20, 10, seed), cv2.COLOR_BGR2BGRA), np.uint8)
     return pb.Datum(data=encoded(".png", image), encoded=True, label=-seed)
 
 
@@ -129,3 +137,201 @@ def test_every_kind_of_record_and_transform_is_exactly_caffes(
                 blob,
                 np.abs(ours[blob] - expected).max(),
             )
+
+
+def read(
+    folder: Path, source: Path, passes: int, batch: int = 3, transform: str = "", **order: int
+) -> list[list[float]]:
+    """The labels, or with a transform the sums of the images, of some batches."""
+    layer = data_layer_of(make(folder, data_layer(source, batch, transform), pb.TRAIN))
+    if "shuffle" in order:
+        layer.shuffle(order["shuffle"])
+    layer.seek(order.get("seek", 0))
+    return batches_of(layer, passes, transform)
+
+
+def data_layer_of(net: Net) -> Data:
+    layer = net.layers[0]
+    assert isinstance(layer, Data)
+    return layer
+
+
+def batches_of(layer: Data, passes: int, transform: str = "") -> list[list[float]]:
+    data, label = Blob(), Blob()
+    found = []
+    for _ in range(passes):
+        layer.forward([], [data, label])
+        found.append(data.data.sum((1, 2, 3)).tolist() if transform else label.data.tolist())
+    return found
+
+
+def test_any_batch_can_be_the_next_one(folder: Path) -> None:
+    straight = read(folder, folder / "raw", 20)
+    assert straight[:3] == [[0, 3, 6], [9, 12, 15], [18, 0, 3]]
+    for batch in (1, 2, 6, 13):
+        assert read(folder, folder / "raw", 4, seek=batch) == straight[batch : batch + 4]
+    layer = data_layer_of(make(folder, data_layer(folder / "raw", 3)))
+    assert batches_of(layer, 2) == straight[:2]
+    layer.skip(3)
+    assert layer.next_batch == 5
+    assert batches_of(layer, 2) == straight[5:7]
+    layer.skip(-7)
+    assert batches_of(layer, 1) == straight[:1]
+    assert read(folder, folder / "raw", 1, seek=10**15)[0][0] == 3 * (3 * 10**15 % RECORDS)
+    with pytest.raises(InputError, match="layer data: there is no batch -1"):
+        layer.skip(-2)
+
+
+def test_shuffled_by_a_seed_each_epoch_anew(folder: Path) -> None:
+    batches = read(folder, folder / "raw", 7 * RECORDS, batch=1, shuffle=5)
+    epochs = [[int(b[0]) for b in batches[i : i + RECORDS]] for i in range(0, len(batches), RECORDS)]
+    assert all(sorted(epoch) == [0, 3, 6, 9, 12, 15, 18] for epoch in epochs)
+    assert len({tuple(epoch) for epoch in epochs}) == 7
+    assert read(folder, folder / "raw", 7 * RECORDS, batch=1, shuffle=5) == batches
+    assert read(folder, folder / "raw", 7 * RECORDS, batch=1, shuffle=6) != batches
+    assert read(folder, folder / "raw", 5, batch=1, shuffle=5, seek=33) == batches[33:38]
+    layer = data_layer_of(make(folder, data_layer(folder / "raw", 1)))
+    assert batches_of(layer, 4) == [[0], [3], [6], [9]]
+    layer.shuffle(5)  # what was read ahead in the old order is dropped
+    assert batches_of(layer, 6) == batches[4:10]
+    with pytest.raises(InputError, match="a seed is 0 or more, not -2"):
+        layer.shuffle(-2)
+
+
+def test_shuffled_epochs_are_dealt_out_to_solvers(folder: Path, solvers: None) -> None:
+    mode.set_solver_count(2)
+    both = []
+    for rank in (0, 1):
+        mode.set_solver_rank(rank)
+        both.append(read(folder, folder / "raw", RECORDS, batch=1, shuffle=5))
+    mode.set_solver_count(1)
+    alone = read(folder, folder / "raw", 2 * RECORDS, batch=1, shuffle=5)
+    assert alone[0::2] == both[0]
+    assert alone[1::2] == both[1]
+
+
+def test_crops_and_mirrors_follow_from_the_seed_and_the_batch(folder: Path) -> None:
+    transform = "crop_size: 5 mirror: true"
+    mode.set_random_seed(8)
+    first = read(folder, folder / "raw", 12, transform=transform)
+    mode.set_random_seed(8)
+    assert read(folder, folder / "raw", 12, transform=transform) == first
+    mode.set_random_seed(8)
+    assert read(folder, folder / "raw", 3, transform=transform, seek=9) == first[9:]
+    assert (
+        read(folder, folder / "raw", 12, transform=transform) != first
+    )  # goes on in the stream of random numbers
+
+
+def test_several_nets_read_one_lmdb_and_give_it_up(tmp_path: Path) -> None:
+    source = write_lmdb(tmp_path / "db", [raw(3, 4, 4, seed) for seed in range(RECORDS)])
+    first, second = (data_layer_of(make(tmp_path, data_layer(source, 3), name=name)) for name in "ab")
+    assert batches_of(first, 2) == batches_of(second, 2)
+    del first
+    assert batches_of(second, 1) == [[18, 0, 3]]
+    del second
+    end = time.monotonic() + 10  # a batch may still be in the making
+    while time.monotonic() < end:
+        try:
+            with lmdb.open(str(source), readonly=True, lock=False) as again:
+                assert again.stat()["entries"] == RECORDS
+            return
+        except lmdb.Error:  # open in this process
+            time.sleep(0.01)
+    pytest.fail("the LMDB is still open")
+
+
+def test_lmdb_of_convert_imageset(caffe_python: Path, folder: Path, tmp_path: Path) -> None:
+    names = write_pictures(tmp_path, 4)
+    (tmp_path / "list").write_text("".join(f"{name} {index + 5}\n" for index, name in enumerate(names)))
+    for name, flags in (("raw", []), ("jpeg", ["--encoded", "--encode_type=jpg"])):
+        flags += ["--resize_height=48", "--resize_width=40"]
+        tool = caffe_python.with_name("convert_imageset")
+        subprocess.run(
+            [tool, *flags, f"{tmp_path}/", tmp_path / "list", tmp_path / name], check=True, timeout=60
+        )
+    case = Case("converted", data_layer(tmp_path / "jpeg", 3, "crop_size: 40"), passes=2)
+    real = in_real_caffe(caffe_python, [case], tmp_path)["converted"]
+    ours = in_ours(case, tmp_path)
+    assert all(np.array_equal(ours[blob], expected) for blob, expected in real.items())
+    assert read(tmp_path, tmp_path / "raw", 2, batch=2) == [[5, 6], [7, 8]]
+
+
+CUT = pb.Datum(encoded=True, data=coded(".jpg", 1).data[:-200], label=1)
+UNLABELLED = pb.Datum(channels=3, height=8, width=8, data=bytes(192))
+MIXED = [raw(3, 8, 8, 0), raw(3, 8, 8, 1), raw(3, 8, 9, 2)]
+
+
+@pytest.mark.parametrize(
+    ("records", "transform", "complaint"),
+    [
+        (MIXED, "", r"record 00000002 of \S* is 3×8×9, but record 00000000 of .* is 3×8×8: give crop_size"),
+        ([raw(3, 8, 8, 0), raw(1, 8, 8, 1)], "crop_size: 4", r"record 00000001 of \S* is 1×4×4, but .* is 3×4×4"),
+        ([raw(3, 8, 8, 0), raw(3, 3, 8, 1)], "crop_size: 4", "record 00000001 of .* is 3 high and 8 wide, too small"),
+        ([raw(3, 8, 8, 0), b"\xff\xff"], "", "record 00000001 of .* is not a Datum message"),
+        ([raw(3, 8, 8, 0), raw_datum(3, 8, 8, bytes(191))], "", "00000001 of .* has 191 values for a size of 3×8×8"),
+        ([raw_datum(0, 8, 8, b"")], "", "record 00000000 of .* has the impossible size 0×8×8"),
+        ([raw_datum(2**31 - 1, 8, 8, b"12")], "", "record 00000000 of .* has the impossible size 2147483647×8×8"),
+        ([raw_datum(-1, -8, 8, bytes(64))], "", "record 00000000 of .* has the impossible size -1×-8×8"),
+        ([pb.Datum(encoded=True, data=b"garbage", label=1)], "", "record 00000000 of .* is not a JPEG, PNG"),
+        ([pb.Datum(encoded=True, label=1)], "", "record 00000000 of .* is empty"),
+        ([coded(".jpg", 0), CUT], "", "record 00000001 of .* is a truncated JPEG"),
+        ([raw(3, 8, 8, 0), UNLABELLED], "", "record 00000001 of .* has no label"),
+        ([coded(".png", 0)], "force_color: true force_gray: true", "has both force_color and force_gray"),
+        ([raw(3, 8, 8, 0)], "crop_size: 4294967295", "is 8 high and 8 wide, too small for crop_size 4294967295"),
+        ([raw(3, 8, 8, 0)], "mean_value: 1 mean_value: 2", "has 3 channels, but there are 2 mean_value"),
+        ([raw(3, 8, 8, 0)], 'mean_value: 1 mean_file: "x"', "has both mean_file and mean_value"),
+        ([raw(3, 8, 8, 0)], 'mean_file: "/nowhere"', "/nowhere"),
+        ([raw(3, 8, 8, 0)], 'mean_file: "FOLDER/mean.binaryproto"', "is 3×8×8, but the mean in .* is 3×10×12"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_told_with_layer_record_and_value(
+    folder: Path, tmp_path: Path, records: list[bytes | pb.Datum], transform: str, complaint: str
+) -> None:
+    write_lmdb(tmp_path / "db", records)
+    transform = transform.replace("FOLDER", str(folder))
+    for _ in range(2):  # nothing is left in the way
+        with pytest.raises(LayerError, match=rf"^layer data \(Data\): .*{complaint}"):
+            make(tmp_path, data_layer(tmp_path / "db", 3, transform)).forward()
+
+
+def test_an_error_comes_with_its_batch_and_stays(tmp_path: Path) -> None:
+    write_lmdb(tmp_path / "db", [*MIXED[:2], *MIXED])
+    net = make(tmp_path, data_layer(tmp_path / "db", 2))
+    assert net.forward()["label"].tolist() == [0, 3]
+    assert net.forward()["label"].tolist() == [0, 3]
+    for _ in range(2):
+        with pytest.raises(LayerError, match=r"record 00000000 of .* is 3×8×8, but record 00000004 of"):
+            net.forward()
+    data_layer_of(net).skip(1)
+    assert net.forward()["label"].tolist() == [3, 0]
+
+
+def test_sources_that_cannot_be_read(folder: Path, tmp_path: Path) -> None:
+    write_lmdb(tmp_path / "db", [raw(3, 64, 64, seed) for seed in range(20)])
+    content = (tmp_path / "db" / "data.mdb").read_bytes()
+    (tmp_path / "cut").mkdir()
+    (tmp_path / "cut" / "data.mdb").write_bytes(content[: len(content) // 2])
+    good = data_layer(folder / "raw", 2)
+    for layers, complaint in (
+        (data_layer(tmp_path / "cut", 2), "is truncated"),
+        (data_layer(tmp_path / "none", 2), "does not exist"),
+        (good.replace("backend: LMDB", ""), "which is an LMDB: write `backend: LMDB`"),
+        (good.replace("backend: LMDB", "backend: LEVELDB").replace("/raw", "/none"), "as a LevelDB"),
+        (good.replace("batch_size: 2", "batch_size: 0"), "batch_size must be given"),
+        (good.replace("batch_size: 2", "batch_size: 4294967295"), "too large"),
+        (good.replace(f'source: "{folder / "raw"}"', ""), "has no source"),
+    ):
+        with pytest.raises(InputError, match=rf"layer data \(Data\): .*{complaint}"):
+            make(tmp_path, layers)
+
+
+def test_a_batch_that_does_not_fit_into_memory(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_lmdb(tmp_path / "db", [raw(3, 8, 8, 0), raw(3, 90, 90, 1)])
+    net = make(tmp_path, data_layer(tmp_path / "db", 1))
+    monkeypatch.setattr("batchbrew.caffe.memory_limit.available_bytes", lambda: 50_000)
+    net.forward()
+    with pytest.raises(LayerError, match=r"layer data \(Data\): the net takes"):
+        net.forward()
