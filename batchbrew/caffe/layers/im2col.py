@@ -86,9 +86,7 @@ class Im2col(StandardLayer):
         top[0].data_tensor = self._columns.of(x).reshape(top[0].shape)
 
     def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
-        """Add up."""
-        if not propagate_down[0]:
-            return
+        """Add up; as in Caffe, whether asked for or not."""
         columns, (number, channels) = self._columns, self._images[:2]
         gradient = top[0].diff_tensor.reshape(number, channels, *columns.kernel, *columns.positions)
         bottom[0].diff_tensor = columns.adjoint(gradient).reshape(bottom[0].shape)

@@ -39,15 +39,18 @@ class LRN(StandardLayer):
         top[0].data_tensor = x * self._scale.pow(-self.layer_param.lrn_param.beta)
 
     def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
-        """The gradient dy · s^-β - 2αβ/n · x · Σ (dy · y / s) over the same neighbours."""
-        if not propagate_down[0]:
+        """The gradient dy · s^-β - 2αβ/n · x · Σ (dy · y / s) over the same neighbours.
+
+        Across channels Caffe computes it whether asked for or not, and reads y, which is the top's data; within a
+        channel it computes y anew.
+        """
+        within = self.layer_param.lrn_param.norm_region == pb.LRNParameter.WITHIN_CHANNEL
+        if within and not propagate_down[0]:
             return
         assert self._scale is not None
         beta, scale = self.layer_param.lrn_param.beta, self._scale
         x, gradient = bottom[0].data_tensor, top[0].diff_tensor
         power = scale.pow(-beta)
-        # x · s^-β is the top's data, which Caffe reads across channels and computes anew within one
-        within = self.layer_param.lrn_param.norm_region == pb.LRNParameter.WITHIN_CHANNEL
         y = x * power if within else top[0].data_tensor
         ratios = self._sum(gradient * y / scale, self._reach)
         bottom[0].diff_tensor = gradient * power - (2 * self._factor * beta) * x * ratios

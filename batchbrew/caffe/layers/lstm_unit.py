@@ -30,10 +30,10 @@ def step(cell: Tensor, gates: Tensor, marks: Tensor) -> Step:
     """The next cell is mark·σ(f)·c + σ(i)·tanh(g), from gates i, f, o, g side by side (N×4D) and marks N×1."""
     width = cell.shape[-1]
     i, f, o = gates[..., : 3 * width].sigmoid().chunk(3, -1)
-    g = _tanh(gates[..., 3 * width :])
+    g = gates[..., 3 * width :].tanh()
     f = torch.where(marks == 0, 0, marks * f)
     after = f * cell + i * g
-    return Step(i, f, o, g, cell, after, _tanh(after))
+    return Step(i, f, o, g, cell, after, after.tanh())
 
 
 def hidden(done: Step) -> Tensor:
@@ -57,11 +57,6 @@ def step_back(done: Step, cell: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]
     return inner * f, torch.cat(gates, -1)
 
 
-def _tanh(x: Tensor) -> Tensor:
-    """As Caffe's unit computes it: near 0 it is rounded otherwise than tanh itself."""
-    return 2 * (2 * x).sigmoid() - 1
-
-
 @layer("LSTMUnit")
 class LSTMUnit(StandardLayer):
     """Bottoms: cell 1×N×D, gates 1×N×4D, marks 1×N (0 where a sequence begins). Tops: next cell and hidden state."""
@@ -78,7 +73,7 @@ class LSTMUnit(StandardLayer):
         if not (propagate_down[0] or propagate_down[1]):
             return
         cell = top[0].data_tensor
-        done = self._step(bottom)._replace(cell=cell, squashed=_tanh(cell))
+        done = self._step(bottom)._replace(cell=cell, squashed=cell.tanh())
         gradients = step_back(done, top[0].diff_tensor, top[1].diff_tensor)
         bottom[0].diff_tensor, bottom[1].diff_tensor = gradients
 
