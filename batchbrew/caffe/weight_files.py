@@ -1,6 +1,6 @@
 """Parameters of a net to and from files: .caffemodel, and Caffe's HDF5 (Net::ToProto, ToHDF5 and their inverses)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import h5py
 
 from batchbrew.atomic import write_file
+from batchbrew.caffe import engine_log
 from batchbrew.caffe.blob import Blob
 from batchbrew.caffe.layer import Layer, LayerError
 from batchbrew.errors import InputError
@@ -40,6 +41,7 @@ def copy_from_param(net: "Net", source: pb.NetParameter, named: str) -> None:
     """The same from a NetParameter; `named` is what errors call it."""
     layers = net.layer_dict
     pairs = [(layers[each.name], each.blobs) for each in source.layer if each.name in layers]
+    _log_ignored("net.cpp:746", (each.name for each in source.layer), layers)
     for layer, blobs in pairs:
         _check_blobs(layer, blobs, named)
     for layer, blobs in pairs:
@@ -54,6 +56,7 @@ def copy_from_param(net: "Net", source: pb.NetParameter, named: str) -> None:
 def share_with(net: "Net", other: "Net") -> None:
     """Have the data of the parameters of `other`, by layer name."""
     layers = net.layer_dict
+    _log_ignored("net.cpp:678", (each.name for each in other.layers), layers)
     for theirs in other.layers:
         mine = layers.get(theirs.name)
         if mine is None:
@@ -104,12 +107,19 @@ def load_hdf5(net: "Net", path: str | Path) -> None:
         data = file.get("data")
         if not isinstance(data, h5py.Group):
             raise InputError(f"{path} has no group 'data': give a file that Caffe wrote, a .caffemodel.h5")
+        _log_ignored("net.cpp:801", data, net.layer_dict)
         pairs = list(_hdf5_pairs(net, data, str(path)))
         try:
             for blob, dataset in pairs:
                 blob.data[...] = dataset[...]
         except OSError as error:
             raise InputError(f"{path} is damaged: {error}") from None
+
+
+def _log_ignored(source: str, names: Iterable[str], layers: Mapping[str, Layer]) -> None:
+    for name in names:
+        if name not in layers:
+            engine_log.info(source, f"Ignoring source layer {name}")
 
 
 def _hdf5_pairs(net: "Net", data: Any, path: str) -> Iterator[tuple[Blob, Any]]:
