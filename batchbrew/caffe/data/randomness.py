@@ -14,7 +14,7 @@ def new_seed() -> int:
 
 def draws(count: int, seed: int, *place: int) -> NDArray[np.uint64]:
     """`count` numbers of 64 random bits for `place`; numpy promises that no version of it gives others."""
-    return np.random.Philox(np.random.SeedSequence([seed, *place])).random_raw(count)
+    return np.random.Philox(np.random.SeedSequence(seed, spawn_key=place)).random_raw(count)
 
 
 def permutation(length: int, seed: int, *place: int) -> NDArray[np.int64]:

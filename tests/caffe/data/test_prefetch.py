@@ -1,0 +1,133 @@
+"""Batches made ahead: in order, never too many, with their errors, and ending with their owner."""
+
+import gc
+import os
+import subprocess
+import sys
+import threading
+import time
+import weakref
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from batchbrew.caffe.data.prefetch import Batch, Prefetcher
+from batchbrew.errors import InputError
+
+
+class Numbers:
+    """Batch n is the number n; `made` tells which were made."""
+
+    def __init__(self, damaged: int | None = None) -> None:
+        self.made: list[int] = []
+        self.damaged = damaged
+        self.offset = 0
+
+    def batch(self, number: int) -> Batch:
+        self.made.append(number)
+        if number == self.damaged:
+            raise InputError(f"batch {number} is damaged")
+        return [np.array([number + self.offset], np.float32)]
+
+
+def value(prefetcher: Prefetcher, number: int) -> int:
+    return int(prefetcher.batch(number)[0][0])
+
+
+def until(condition: Callable[[], object], seconds: float = 10) -> bool:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return True
+        time.sleep(0.005)
+    return False
+
+
+def threads() -> int:
+    return sum(thread.name.startswith("batchbrew-data") for thread in threading.enumerate())
+
+
+@pytest.mark.parametrize("ahead", [0, 1, 2, 5])
+def test_batches_come_in_order_and_each_is_made_once(ahead: int) -> None:
+    numbers = Numbers()
+    prefetcher = Prefetcher(numbers, ahead)
+    assert [value(prefetcher, number) for number in range(20)] == list(range(20))
+    assert until(lambda: len(numbers.made) == 20 + ahead)
+    assert numbers.made == list(range(20 + ahead))
+
+
+def test_any_batch_can_be_asked_for() -> None:
+    prefetcher = Prefetcher(Numbers(), 2)
+    for number in (0, 1, 50, 51, 3, 3, 0, 2**50):
+        assert value(prefetcher, number) == number
+
+
+def test_what_was_made_of_an_older_order_is_forgotten() -> None:
+    numbers = Numbers()
+    prefetcher = Prefetcher(numbers, 3)
+    assert value(prefetcher, 0) == 0
+    numbers.offset = 100
+    prefetcher.forget()
+    assert [value(prefetcher, number) for number in range(1, 6)] == [101, 102, 103, 104, 105]
+
+
+def test_an_error_comes_where_its_batch_is_taken_and_again() -> None:
+    numbers = Numbers(damaged=2)
+    prefetcher = Prefetcher(numbers, 3)
+    assert [value(prefetcher, number) for number in (0, 1)] == [0, 1]
+    for _ in range(3):
+        with pytest.raises(InputError, match="batch 2 is damaged"):
+            prefetcher.batch(2)
+    assert value(prefetcher, 3) == 3
+    numbers.damaged = None
+    assert value(prefetcher, 2) == 2
+
+
+def test_the_thread_ends_with_its_owner() -> None:
+    assert until(lambda: not threads())  # those of other tests
+    numbers = Numbers()
+    source = weakref.ref(numbers)
+    prefetcher = Prefetcher(numbers, 2)
+    assert value(prefetcher, 0) == 0
+    assert threads() == 1
+    del prefetcher, numbers
+    gc.collect()
+    assert until(lambda: not threads() and source() is None)
+
+
+def test_no_thread_before_the_first_batch_and_none_where_nothing_is_made_ahead() -> None:
+    assert until(lambda: not threads())
+    waiting, eager = Prefetcher(Numbers(), 2), Prefetcher(Numbers(), 0)
+    assert value(eager, 0) == 0
+    assert threads() == 0
+    assert value(waiting, 0) == 0
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_after_a_fork_the_child_reads_on() -> None:
+    prefetcher = Prefetcher(Numbers(), 2)
+    assert value(prefetcher, 0) == 0
+    child = os.fork()
+    if child == 0:
+        good = [value(prefetcher, number) for number in (1, 2, 3, 4)] == [1, 2, 3, 4]
+        os._exit(0 if good else 1)
+    assert until(lambda: os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT), 30)
+    assert os.waitpid(child, 0)[1] == 0
+    assert [value(prefetcher, number) for number in (1, 2)] == [1, 2]
+
+
+def test_the_interpreter_ends_though_batches_are_in_the_making() -> None:
+    program = (
+        "import time, numpy\n"
+        "from batchbrew.caffe.data.prefetch import Prefetcher\n"
+        "class Slow:\n"
+        "    def batch(self, number):\n"
+        "        time.sleep(0.05 if number < 2 else 0.3)\n"
+        "        return [numpy.zeros(1)]\n"
+        "kept = Prefetcher(Slow(), 2)\n"
+        "kept.batch(0)\n"
+        "print('done')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
