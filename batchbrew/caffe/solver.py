@@ -66,7 +66,7 @@ class Solver:
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
         solver_file.log_solver(param)
-        solver_file.check_snapshot_prefix(param)
+        solver_file.check_snapshot_prefix(param, path)
         if param.random_seed >= 0:
             mode.set_random_seed(param.random_seed + mode.solver_rank())
         self.net = self._make_net(solver_file.train_net(param, path))

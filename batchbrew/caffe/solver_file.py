@@ -70,7 +70,7 @@ def _upgrade_type(param: pb.SolverParameter, path: Path) -> None:
     )
 
 
-def check_snapshot_prefix(param: pb.SolverParameter) -> None:
+def check_snapshot_prefix(param: pb.SolverParameter, path: Path) -> None:
     """Try now whether snapshots can be written. Raises InputError: better than after hours of training."""
     if not (param.snapshot and mode.is_root_solver()):
         return
@@ -80,7 +80,7 @@ def check_snapshot_prefix(param: pb.SolverParameter) -> None:
         probe.unlink()
     except OSError as error:
         raise InputError(
-            f"snapshots cannot be written to {probe.parent}: {error.strerror or error}; "
+            f"{path}: snapshots cannot be written to {probe.parent}: {error.strerror or error}; "
             "make that folder, or change snapshot_prefix"
         ) from None
 
