@@ -133,7 +133,8 @@ def _walk_back(top: Top, maps: dict[Top, CoordMap], until: dict[Top, CoordMap] |
             continue
         for bottom in bottoms:
             composed = compose(maps[current], step)
-            if bottom not in maps:  # else it has been met on another way, and so have its ancestors
+            # met before, its ancestors are known too; but a way of pointwise layers alone gave no axis
+            if bottom not in maps or (maps[bottom][0] is None and composed[0] is not None):
                 maps[bottom] = composed
                 frontier.append(bottom)
     return None

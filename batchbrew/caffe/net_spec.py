@@ -57,10 +57,8 @@ class Function:
     def __init__(self, type_name: str, inputs: tuple[Any, ...], params: dict[str, Any]) -> None:
         for index, top in enumerate(inputs):
             if not isinstance(top, Top):
-                raise NotATop(
-                    f"{type_name} input {index} is not a Top (type is {type(top)}): inputs are outputs of other "
-                    "layers, and settings are given by name"
-                )
+                # word for word as pycaffe has it: its own tests read it to the end
+                raise NotATop(f"{type_name} input {index} is not a Top (type is {type(top)})")
         self.type_name = type_name
         self.inputs: tuple[Top, ...] = inputs
         self.params = params

@@ -6,7 +6,7 @@ the older one. Against scikit-image 0.18.1 and SciPy 1.6.0 the same to 2e-7 of t
 
 - order 0 where a new pixel's middle lies just between two old ones: there scikit-image's choice depends on the last
   bit of its arithmetic in double. In float32 images, what load_image gives, none was seen to differ;
-- order 2, where by the same last bit an outermost row or column is 0, or not, when its place is just the edge;
+- order 2, where by the same last bit a row or column is 0, or not, whose place is just the outermost old one;
 - images of whole numbers with other than 1 or 3 channels, where one half may be rounded the other way;
 - a new size of one row or one column, but not both, for which scikit-image's transform is degenerate.
 """

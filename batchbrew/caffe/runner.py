@@ -120,13 +120,15 @@ def _module(name: str, rest: Sequence[str]) -> _Program:
 
 
 def _spec(name: str) -> ModuleSpec | None:
+    if name.startswith("."):
+        return None
     try:
         return importlib.util.find_spec(name)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{name}.".startswith(f"{error.name}."):
             raise  # a package on the way is there, but imports what is not
         return None
-    except ValueError:  # a name beginning with a dot, or a module that has no spec
+    except ValueError:  # a module that has no spec
         return None
 
 
@@ -160,7 +162,8 @@ def _set_first_path(folder: str) -> None:
 def _run(code: CodeType, attributes: dict[str, Any]) -> None:
     global _main
     module = ModuleType("__main__")
-    module.__dict__.update({"__builtins__": builtins, "__spec__": None, "__package__": None} | attributes)
+    empty: dict[str, Any] = {"__spec__": None, "__package__": None, "__cached__": None, "__annotations__": {}}
+    module.__dict__.update(empty | {"__builtins__": builtins} | attributes)
     _main = sys.modules["__main__"] = module
     try:
         exec(code, module.__dict__)

@@ -60,9 +60,13 @@ class Transformer:
         return result
 
     def deprocess(self, in_: str, data: Array) -> Array:
-        """The image that `preprocess` made `data` of, but for its size: H×W×K."""
+        """The image that `preprocess` made `data` of, but for its size: H×W×K; `data` may be a batch of one."""
         self._check_input(in_)
-        result = data.copy().squeeze()
+        result = data.copy()
+        while result.ndim >= len(self.inputs[in_]) and len(result) == 1:
+            result = result[0]
+        if self.transpose.get(in_) is None:
+            result = result.squeeze()  # as pycaffe always does, which then cannot transpose grey images
         if self.input_scale.get(in_) is not None:
             result /= self.input_scale[in_]
         if self.mean.get(in_) is not None:
