@@ -16,6 +16,7 @@ from batchbrew.parity.engines import Engine, run_probe
 from batchbrew.parity.results import read_result
 
 CASES_AT_ONCE = 1500  # written, computed and compared together
+BULKY_CASES_AT_ONCE = 30
 SECONDS_ROUNDS = 2  # of each batch of a campaign that goes by the clock
 
 
@@ -135,11 +136,13 @@ class Campaign:
 
 def _batches(cases: Iterator[Case] | Sequence[Case]) -> Iterator[list[Case]]:
     batch: list[Case] = []
+    bulky = 0
     for case in cases:
         batch.append(case)
-        if len(batch) == CASES_AT_ONCE:
+        bulky += case.bulky
+        if len(batch) == CASES_AT_ONCE or bulky == BULKY_CASES_AT_ONCE:
             yield batch
-            batch = []
+            batch, bulky = [], 0
     if batch:
         yield batch
 

@@ -33,7 +33,7 @@ class Case:
     `parameters`: values by layer name and number of the blob; what is not given keeps what its filler drew.
     `files`: contents by name. `memory`: images and labels of a MemoryData layer. `random`: are its numbers drawn
     anew in each engine, so that only their properties can be compared? `pictures` are then what a data layer
-    reads, C×H×W each.
+    reads, C×H×W each. `several_layers`: is it a net, not one layer? `bulky`: are its results large?
     """
 
     kind: str
@@ -47,6 +47,8 @@ class Case:
     memory: tuple[Array, Array] | None = None
     random: bool = False
     pictures: Sequence[Array] = ()
+    several_layers: bool = False
+    bulky: bool = False
 
     @property
     def name(self) -> str:

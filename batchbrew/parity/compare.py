@@ -4,8 +4,12 @@ The difference of two arrays is the largest of |a - b| / max(|a|, M/10), where a
 and M the largest |a| of the array. So where a number is not small (a tenth of the largest, or more) the
 difference is relative to itself; numbers smaller than that, which may be what is left of larger ones that
 cancelled, are judged like one of a tenth of the largest. That is at least as strict as relative to the largest, and
-up to ten times stricter. Infinities and nans must be the same at the same places. Where all of Caffe's numbers
-are 0, all of ours must be.
+up to ten times stricter. In nets of several layers, where a small number may come of cancellations further up,
+it is relative to the largest: |a - b| / M. Infinities and nans must be the same at the same places. Where
+all of Caffe's numbers are 0, all of ours must be.
+
+A net's loss is a sum of many numbers: its difference is relative to the sum of their magnitudes. Diffs that
+nobody wanted (wanted.py) are not compared.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,10 +21,11 @@ from batchbrew.parity.case import Case
 from batchbrew.parity.random_layers import broken_properties
 from batchbrew.parity.results import Refused, Result
 from batchbrew.parity.specimens.values import Array
+from batchbrew.parity.wanted import unwanted_diffs
 
 FORWARD_TOLERANCE = 1e-5  # data of blobs, and what layers collect in their parameters
 GRADIENT_TOLERANCE = 1e-4  # diffs of blobs and parameters
-SMALL = 0.1  # of the largest: the part from which on numbers are compared relative to themselves
+SMALL = 0.1  # of the largest: from here on a single layer's numbers are compared relative to themselves
 OUR_WORD = "InputError"  # the exception by which ours is to refuse
 
 
@@ -57,8 +62,8 @@ class Comparison:
         return max(self.forward.difference / FORWARD_TOLERANCE, self.gradient.difference / GRADIENT_TOLERANCE)
 
 
-def difference(theirs: Array, ours: Array) -> float:
-    """As the module's text defines it; infinite for arrays of unlike shapes."""
+def difference(theirs: Array, ours: Array, small: float = SMALL) -> float:
+    """As the module's text defines it; `small` is the part of the largest. Infinite for arrays of unlike shapes."""
     if theirs.shape != ours.shape:
         return np.inf
     if not theirs.size:
@@ -72,7 +77,7 @@ def difference(theirs: Array, ours: Array) -> float:
     largest = size.max(initial=0.0)
     if largest == 0:
         return np.inf if b.any() else 0.0
-    return float((np.abs(a - b) / np.maximum(size, SMALL * largest)).max())
+    return float((np.abs(a - b) / np.maximum(size, small * largest)).max())
 
 
 def compare(case: Case, theirs: Result, ours: Result) -> Comparison:
@@ -84,26 +89,42 @@ def compare(case: Case, theirs: Result, ours: Result) -> Comparison:
     keys = set(theirs.arrays) ^ set(ours.arrays)
     if keys:
         return Comparison(case, faults=(*faults, f"only one engine has {', '.join(sorted(keys))}"))
-    pairs = {
-        key: (array, ours.arrays[key])
-        for key, array in theirs.arrays.items()
-        if not case.random or key.endswith("|data|label")
-    }
+    measured = dict(_differences(case, theirs, ours))
     return Comparison(
         case,
-        forward=_worst(pairs, ("data", "parameter", "loss", "file")),
-        gradient=_worst(pairs, ("diff", "gradient")),
+        forward=_worst(measured, ("data", "parameter", "loss", "file")),
+        gradient=_worst(measured, ("diff", "gradient")),
         faults=faults,
     )
 
 
-def _worst(pairs: Mapping[str, tuple[Array, Array]], words: tuple[str, ...]) -> Worst:
+def _differences(case: Case, theirs: Result, ours: Result) -> Iterator[tuple[str, float]]:
+    unwanted = unwanted_diffs(case)
+    small = 1.0 if case.several_layers else SMALL
+    for key, array in theirs.arrays.items():
+        number, what, *name = key.split("|")
+        if what == "loss":
+            off = abs(float(array) - float(ours.arrays[key])) / _magnitude_of_loss(theirs, number)
+            yield key, 0.0 if case.random else off
+        elif (what != "diff" or name[0] not in unwanted) and (not case.random or key.endswith("|data|label")):
+            yield key, difference(array, ours.arrays[key], small)
+
+
+def _magnitude_of_loss(theirs: Result, number: str) -> float:
+    """The sum of |weight · number| over all that goes into the loss."""
+    assert theirs.net is not None
+    return (
+        sum(
+            abs(weight) * float(np.abs(theirs.arrays[f"{number}|data|{blob}"], dtype=np.float64).sum())
+            for blob, weight in theirs.net["loss_weights"].items()
+        )
+        or 1.0
+    )
+
+
+def _worst(measured: Mapping[str, float], words: tuple[str, ...]) -> Worst:
     return max(
-        (
-            Worst(difference(*pair), key.replace("|", " "))
-            for key, pair in pairs.items()
-            if key.split("|")[1] in words
-        ),
+        (Worst(off, key.replace("|", " ")) for key, off in measured.items() if key.split("|")[1] in words),
         default=Worst(),
     )
 

@@ -27,6 +27,7 @@ DIES_WHEN_FORCED = {"Accuracy", "ArgMax", "BatchReindex", "Embed", "Filter", "In
 KEEPS_STATE = {"BatchNorm", "LSTM", "RNN"}
 # Their first axis is not the images, or they say themselves how long it is.
 ONE_SIZE = {"LSTM", "RNN", "Reshape", "Slice"}
+NORMALISING = {"BatchNorm", "MVN", "Softmax"}
 LEARNED = "learned"
 RESIZED = 0.15  # how often a later pass brings another number of images
 
@@ -130,9 +131,15 @@ def _diffs(
     built: NetworkShapes | None,
     data: Mapping[str, Array],
 ) -> dict[str, Array]:
-    """Random gradients of the layer's tops, where nothing else makes them."""
+    """Random gradients of the layer's tops, or none: those of a loss_weight are then seen.
+
+    A loss_weight's are all alike. What normalises answers that with an exact 0, or what rounding makes of it: there
+    they are always random.
+    """
     has_none = not made.bottoms and made.layer.type != "Parameter"
-    if built is None or way == "weighted" or has_none or (way == "plain" and maybe(random, 0.7)):
+    if built is None or has_none or (way == "plain" and maybe(random, 0.7)):
+        return {}
+    if way == "weighted" and made.layer.type not in NORMALISING and maybe(random, 0.5):
         return {}
     tops = {name: shape for name, shape in built.layers[-1].tops.items() if not name.startswith("(")}
     if made.layer.type == "Filter":  # its tops are as long as there are ones in its last bottom

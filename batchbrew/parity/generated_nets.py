@@ -9,17 +9,18 @@ from batchbrew.nets import alexnet, resnet, resnet_he, vgg
 from batchbrew.nets.inputs import DATA, LABEL
 from batchbrew.nets.netspec import NetBuilder
 from batchbrew.nets.phases import Body
-from batchbrew.nets.shapes import infer_shapes
+from batchbrew.nets.shapes import NetworkShapes, infer_shapes
 from batchbrew.parity.case import Case, Pass
 from batchbrew.parity.parameters import parameter_values
 from batchbrew.parity.specimens.values import Array, between, integers, pixels
 from batchbrew.proto import caffe_pb2 as pb
 
 CLASSES = 10
+MEAN_PIXEL = 117
 SHRINKS = (16, 16, 8)  # what the numbers of channels are divided by
 # Every BatchNorm needs several numbers for each channel, or its variance hangs on rounding: images and crops are
 # as small as leaves it so.
-IMAGES = (8, 12)
+IMAGES = (6, 8)
 
 
 def _alexnet(crop: int) -> Body:
@@ -40,12 +41,12 @@ def _he(depth: int) -> Callable[[int], Body]:
 
 # By name: the body for a crop, and the crops.
 NETS: dict[str, tuple[Callable[[int], Body], tuple[int, ...]]] = {
-    "net:alexnet": (_alexnet, (99, 115)),
-    "net:vgg19": (_vgg19, (32, 40)),
-    "net:resnet10": (_preactivation(10), (64, 80)),
-    "net:resnet50": (_preactivation(50), (64, 80)),
-    "net:resnet18-he": (_he(18), (64, 80)),
-    "net:resnet50-he": (_he(50), (64, 80)),
+    "net:alexnet": (_alexnet, (99,)),
+    "net:vgg19": (_vgg19, (32,)),
+    "net:resnet10": (_preactivation(10), (64,)),
+    "net:resnet50": (_preactivation(50), (64,)),
+    "net:resnet18-he": (_he(18), (64,)),
+    "net:resnet50-he": (_he(50), (64,)),
 }
 
 
@@ -60,19 +61,15 @@ def generated_case(kind: str, seed: int, number: int) -> Case:
     _shrink(net, random.choice(SHRINKS))
     net.force_backward = phase == pb.TRAIN and random.random() < 0.5  # an Accuracy would end it
     built = infer_shapes(net, phase)
-    passes = [
-        Pass(
-            {
-                DATA: pixels(generator, (images, 3, crop, crop)),
-                LABEL: integers(CLASSES)(generator, (images,)),
-            },
-            clear=random.random() < 0.7,
-        )
-        for _ in range(2)
-    ]
+    normalises_images = any(layer.type == "BatchNorm" and layer.bottom[0] == DATA for layer in net.layer)
+    passes = []
+    for _ in range(2 if phase == pb.TRAIN else 1):
+        image = pixels(generator, (images, 3, crop, crop)) - (0 if normalises_images else MEAN_PIXEL)
+        labels = integers(CLASSES)(generator, (images,))
+        passes.append(Pass({DATA: image.astype(np.float32), LABEL: labels}, clear=random.random() < 0.7))
     parameters = parameter_values(built, generator)
-    parameters.update(_statistics_of_pixels(net, generator))
-    return Case(kind, seed, number, net, phase, passes, parameters)
+    parameters.update(_statistics(built, generator))
+    return Case(kind, seed, number, net, phase, passes, parameters, several_layers=True, bulky=True)
 
 
 def _with_ends(body: Body, images: int, crop: int, *, in_test: bool) -> pb.NetParameter:
@@ -98,14 +95,17 @@ def _shrink(net: pb.NetParameter, by: int) -> None:
             layer.inner_product_param.num_output //= by
 
 
-def _statistics_of_pixels(
-    net: pb.NetParameter, generator: np.random.Generator
-) -> dict[tuple[str, int], Array]:
-    """Of a BatchNorm on the images: means and variances of numbers from 0 to 255."""
-    draws = between(200, 280), between(9000, 13000), between(2, 2)
-    return {
-        (layer.name, blob): draw(generator, (3,) if blob < 2 else (1,))
-        for layer in net.layer
-        if layer.type == "BatchNorm" and layer.bottom[0] == DATA
-        for blob, draw in enumerate(draws)
-    }
+def _statistics(built: NetworkShapes, generator: np.random.Generator) -> dict[tuple[str, int], Array]:
+    """Sums of means and of variances, and their factor: of pixels for a BatchNorm on the images, of numbers around 0
+    for the others. No variance is below 1, or what goes through fifty of them in a TEST would grow beyond a float.
+    """
+    values = {}
+    for step in built.layers:
+        if step.layer.type == "BatchNorm":
+            of_images = step.layer.bottom[0] == DATA
+            mean, variance = ((100, 140), (4500, 6500)) if of_images else ((-0.5, 0.5), (1, 4))
+            factor = float(generator.uniform(1, 3))
+            draws = between(*mean), between(*variance), between(1, 1)
+            for blob, (draw, parameter) in enumerate(zip(draws, step.parameters, strict=True)):
+                values[step.layer.name, blob] = np.float32(factor) * draw(generator, parameter.shape)
+    return values

@@ -172,7 +172,7 @@ def _picture(random: Random, height: int, width: int, channels: int) -> Pixels:
 def _encoded(extension: str, picture: Pixels) -> bytes:
     done, data = cv2.imencode(extension, picture)
     assert done
-    return bytes(data)
+    return data.tobytes()
 
 
 def _as_floats(picture: Pixels) -> Array:
@@ -192,7 +192,8 @@ def _record(random: Random, picture: Pixels, form: str) -> bytes:
         datum.data, datum.encoded = _encoded(form, picture), True
         if maybe(random, 0.5):
             datum.ClearField("channels")
-    return datum.SerializeToString()
+    wire: bytes = datum.SerializeToString()
+    return wire
 
 
 def _lmdb(records: Sequence[bytes]) -> bytes:
@@ -204,7 +205,7 @@ def _lmdb(records: Sequence[bytes]) -> bytes:
         ):
             for index, record in enumerate(records):
                 transaction.put(b"%08d" % index, record)
-        return (Path(folder) / "data.mdb").read_bytes()
+        return Path(folder, "data.mdb").read_bytes()
 
 
 def _box(random: Random, height: int, width: int) -> str:

@@ -49,12 +49,13 @@ def _dropout(case: Case, layer: pb.LayerParameter, result: Result) -> Iterator[s
 
 def _diff_above(case: Case, layer: pb.LayerParameter, number: int, given: Array) -> Array | None:
     """The gradient that came from above, if the layer passes one on."""
-    if case.net.force_backward:
-        return case.passes[number].diffs[layer.top[0]]
     learned_from = layer.bottom[0] not in case.net.layer[0].top
-    if layer.loss_weight and learned_from and all(layer.propagate_down):
-        return np.full(given.shape, layer.loss_weight[0], np.float32)
-    return None
+    if not case.net.force_backward and not (layer.loss_weight and learned_from and all(layer.propagate_down)):
+        return None
+    for earlier in reversed(case.passes[: number + 1]):  # a diff stays until another is set
+        if layer.top[0] in earlier.diffs:
+            return earlier.diffs[layer.top[0]]
+    return np.full(given.shape, layer.loss_weight[0], np.float32)
 
 
 def _filled(case: Case, layer: pb.LayerParameter, result: Result) -> Iterator[str]:

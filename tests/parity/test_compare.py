@@ -2,20 +2,23 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from batchbrew.parity.case import Case, Pass
-from batchbrew.parity.compare import Comparison, compare, difference
+from batchbrew.parity.compare import Comparison, Worst, compare, difference
 from batchbrew.parity.results import Refused, Result
 from batchbrew.parity.specimens.values import Array
 from batchbrew.proto import caffe_pb2 as pb
 from batchbrew.proto.text import parse_prototxt
 
-NET = parse_prototxt('layer { name: "quiet" type: "Silence" bottom: "x" }', pb.NetParameter)
+NET = parse_prototxt(
+    'force_backward: true layer { name: "quiet" type: "Silence" bottom: "x" }', pb.NetParameter
+)
 CASE = Case("Silence", 1, 0, NET, pb.TRAIN, [Pass()])
-BUILT = {"layers": [["quiet", "Silence"]], "blobs": ["x"]}
+BUILT = {"layers": [["quiet", "Silence"]], "blobs": ["x"], "loss_weights": {"x": -0.5, "y": 2}}
 
 
 def numbers(*values: float) -> Array:
@@ -64,9 +67,17 @@ def test_the_worst_of_each_direction_is_found() -> None:
     assert found.broken
 
 
-def test_a_loss_counts_as_forward() -> None:
-    found = compare(CASE, result({"0|loss": numbers(2)}), result({"0|loss": numbers(3)}))
-    assert found.forward.difference == 0.5
+def test_a_loss_is_relative_to_all_that_goes_into_it() -> None:
+    blobs = {"0|data|x": numbers(4, -4), "0|data|y": numbers(3)}  # 0.5 · 8 + 2 · 3
+    theirs, ours = blobs | {"0|loss": np.array(6.0)}, blobs | {"0|loss": np.array(5.0)}
+    found = compare(CASE, result(theirs), result(ours))
+    assert found.forward == Worst(0.1, "0 loss")
+
+
+def test_nets_are_measured_by_their_largest_numbers() -> None:
+    theirs, ours = result({"0|data|x": numbers(4, 0.5)}), result({"0|data|x": numbers(4, 1)})
+    assert compare(CASE, theirs, ours).forward.difference == 1
+    assert compare(replace(CASE, several_layers=True), theirs, ours).forward.difference == 1 / 8
 
 
 @pytest.mark.parametrize(("off", "broken"), [(0.9e-5, False), (1.1e-5, True)])
