@@ -25,6 +25,10 @@ EngineOption = Annotated[
     str | None, typer.Option(help="Which Caffe computes: torch or bvlc (default: the run's, or bvlc).")
 ]
 
+ShuffleOption = Annotated[
+    bool, typer.Option("--shuffle", help="Draw a new order of the images for each epoch (--engine torch).")
+]
+
 
 def _version(asked: bool) -> None:
     if asked:
@@ -75,6 +79,7 @@ def train(
     gpu: Annotated[str | None, typer.Option(help="GPU to train on, 0 for the first.")] = None,
     cpu: Annotated[bool, typer.Option("--cpu", help="Train on the CPU.")] = False,
     seed: Annotated[int | None, typer.Option(help="Seed (default: the solver's, else a new one).")] = None,
+    shuffle: ShuffleOption = False,
     max_restarts: Annotated[int, typer.Option(min=0, help="Restarts after a divergence.")] = 5,
     engine: EngineOption = None,
     caffe_python: CaffePythonOption = None,
@@ -90,7 +95,7 @@ def train(
     from batchbrew.training import commands
 
     commands.train(
-        solver, run=run, resume=resume, weights=weights or [], gpu=gpu, cpu=cpu, seed=seed,
+        solver, run=run, resume=resume, weights=weights or [], gpu=gpu, cpu=cpu, seed=seed, shuffle=shuffle,
         max_restarts=max_restarts, engine=engine, caffe_python=caffe_python, console=Console(),
         for_recipe={
             "--train": train, "--val": val, "--image-root": image_root, "--val-image-root": val_image_root,
@@ -114,6 +119,7 @@ def finetune(
     gpu: Annotated[str | None, typer.Option(help="GPU to train on, 0 for the first.")] = None,
     cpu: Annotated[bool, typer.Option("--cpu", help="Train on the CPU.")] = False,
     seed: Annotated[int | None, typer.Option(help="Seed (default: 0).")] = None,
+    shuffle: ShuffleOption = False,
     max_restarts: Annotated[int, typer.Option(min=0, help="Restarts after a divergence.")] = 5,
     engine: EngineOption = None,
     caffe_python: CaffePythonOption = None,
@@ -132,7 +138,8 @@ def finetune(
 
     commands.finetune(
         net, weights, classes, global_stats=global_stats, generator_options=context.args, run=run, gpu=gpu,
-        cpu=cpu, seed=seed, max_restarts=max_restarts, engine=engine, caffe_python=caffe_python, console=Console(),
+        cpu=cpu, seed=seed, shuffle=shuffle, max_restarts=max_restarts, engine=engine, caffe_python=caffe_python,
+        console=Console(),
     )  # fmt: skip
 
 

@@ -29,6 +29,7 @@ class Choices:
     gpu: str | None = None
     cpu: bool = False
     seed: int | None = None
+    shuffle: bool = False
 
     def check(self) -> None:
         """Raise InputError for weights that are not there and a seed that cannot be meant."""
@@ -47,7 +48,8 @@ def resume_run(
     if run is None:
         raise InputError("--resume needs --run DIR: the folder of the run to go on with")
     given = {
-        "SOLVER": solver, "--weights": choices.weights or None, "--seed": choices.seed, **for_recipe,
+        "SOLVER": solver, "--weights": choices.weights or None, "--seed": choices.seed,
+        "--shuffle": choices.shuffle or None, **for_recipe,
     }  # fmt: skip
     if names := [name for name, value in given.items() if value is not None]:
         raise InputError(
@@ -58,6 +60,7 @@ def resume_run(
     if other_device := choices.cpu or choices.gpu is not None:
         device = _device(caffe_pb2.SolverParameter(), choices, engine)
     folder = open_run(run)
+    _check_order(folder.settings.shuffle, engine)
     if other_device:
         folder.use_device(device)
     folder.use_engine(engine.name)
@@ -81,6 +84,7 @@ def begin_run(
 def create(solver: Path, choices: Choices, engine: Engine) -> RunFolder:
     """Make the run folder of a solver."""
     parameters = read_prototxt(solver, caffe_pb2.SolverParameter)
+    _check_order(choices.shuffle, engine)
     _check_labels(solver)
     seed = choices.seed
     if seed is None:
@@ -91,10 +95,19 @@ def create(solver: Path, choices: Choices, engine: Engine) -> RunFolder:
         working_directory=str(Path.cwd()),
         weights=tuple(str(path.resolve()) for path in choices.weights),
         engine=engine.name,
+        shuffle=choices.shuffle,
     )
     name = Path(parameters.snapshot_prefix).name or solver.stem
     root = choices.run or Path("logs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
     return create_run(root, solver, settings)
+
+
+def _check_order(shuffle: bool, engine: Engine) -> None:
+    if shuffle and not engine.skips_unread:
+        raise InputError(
+            f"--shuffle needs --engine torch: the data layers of {engine.name} read in one order "
+            "(leave it out; what `batchbrew lmdb build` makes is shuffled once)"
+        )
 
 
 def _check_labels(solver: Path) -> None:

@@ -30,6 +30,7 @@ def train(
     gpu: str | None,
     cpu: bool,
     seed: int | None,
+    shuffle: bool = False,
     max_restarts: int,
     engine: str | None,
     caffe_python: Path | None,
@@ -42,7 +43,7 @@ def train(
     """
     used = _engine(engine, run if resume else None, caffe_python)
     given = {option: value for option, value in (for_recipe or {}).items() if value is not None}
-    choices = Choices(run, weights, gpu, cpu, seed)
+    choices = Choices(run, weights, gpu, cpu, seed, shuffle)
     if resume:
         folder = resume_run(solver, choices, given, used)
     else:
@@ -62,6 +63,7 @@ def finetune(
     gpu: str | None,
     cpu: bool,
     seed: int | None,
+    shuffle: bool = False,
     max_restarts: int,
     engine: str | None,
     caffe_python: Path | None,
@@ -69,7 +71,7 @@ def finetune(
 ) -> None:
     """Generate a net with a new classifier, train it from `weights`, and test it; see finetuning_solver."""
     used = _engine(engine, None, caffe_python)
-    choices = Choices(run, [weights], gpu, cpu, seed)
+    choices = Choices(run, [weights], gpu, cpu, seed, shuffle)
     choices.check()
     with finetuning_solver(net, weights, classes, global_stats=global_stats, options=generator_options) as (
         file,

@@ -31,14 +31,15 @@ class TrainingData:
     batch_size: int
     batches_per_iteration: int
 
-    def batches_to_resume(self, batches_read: int, seed: int) -> int:
+    def batches_to_resume(self, batches_read: int, seed: int, *, skipping_is_free: bool = False) -> int:
         """Batches to drop, from record 0 on, so that those of an uninterrupted run follow.
 
         After `batches_read` batches the exact answer is short on a small data set; on a large one the
-        nearest batch to the same record is taken, or, where that is too far, one drawn with `seed`.
+        nearest batch to the same record is taken, or, where that is too far, one drawn with `seed`. An engine
+        for which `skipping_is_free`, as it reads none of them, is given the exact answer.
         """
         exact = self._in_first_cycle(batches_read)
-        if exact * self.batch_size <= MAX_SKIPPED_IMAGES:
+        if skipping_is_free or exact * self.batch_size <= MAX_SKIPPED_IMAGES:
             return exact
         if self.records is not None:
             near = round(batches_read * self.batch_size % self.records / self.batch_size)

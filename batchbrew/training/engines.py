@@ -24,13 +24,15 @@ TORCH_HINT = "pip install torch h5py, or use --engine bvlc"
 class Engine:
     """A Caffe that does jobs: `command` and a script's path run the script where `import caffe` finds it.
 
-    `remedy` is what to do where that does not work.
+    `remedy` is what to do where that does not work. `skips_unread`: its data layers begin at any batch, and can be
+    shuffled.
     """
 
     name: str
     command: tuple[str, ...]
     remedy: str
     environment: Mapping[str, str] = field(default_factory=dict)
+    skips_unread: bool = False
 
 
 @dataclass(frozen=True)
@@ -100,4 +102,10 @@ def torch_engine() -> Engine:
     # The worker is started in the run's own working directory, from where a checkout is not seen.
     home = str(Path(batchbrew.__file__).parent.parent)
     path = os.pathsep.join(filter(None, [home, os.environ.get("PYTHONPATH")]))
-    return Engine("torch", (sys.executable, "-m", "batchbrew.caffe"), TORCH_HINT, {"PYTHONPATH": path})
+    return Engine(
+        "torch",
+        (sys.executable, "-m", "batchbrew.caffe"),
+        TORCH_HINT,
+        {"PYTHONPATH": path},
+        skips_unread=True,
+    )

@@ -28,7 +28,8 @@ class RunSettings:
     """What a run was begun with, and is resumed with (`run.json`).
 
     `working_directory` is where the paths inside the prototxts are relative to. `gpu` is a device id, or None
-    for the CPU. `weights` are files to begin from by layer name, absolute.
+    for the CPU. `weights` are files to begin from by layer name, absolute. `shuffle`: the images come in an order
+    that is drawn anew for each epoch.
     """
 
     seed: int
@@ -36,6 +37,7 @@ class RunSettings:
     working_directory: str
     weights: tuple[str, ...] = ()
     engine: str = "bvlc"
+    shuffle: bool = False
 
 
 class RunFolder:
@@ -226,7 +228,7 @@ def _read_settings(root: Path) -> RunSettings:
 def _settings(fields: dict[str, Any]) -> RunSettings:
     """The settings in a `run.json`. Raises TypeError or KeyError where they are not what was written there."""
     settings = RunSettings(**{**fields, "weights": tuple(fields["weights"])})
-    types = {"seed": int, "gpu": int | None, "working_directory": str, "engine": str}
+    types = {"seed": int, "gpu": int | None, "working_directory": str, "engine": str, "shuffle": bool}
     values = [(name, getattr(settings, name), type_) for name, type_ in types.items()]
     for name, value, type_ in [*values, *(("weights", path, str) for path in settings.weights)]:
         if not isinstance(value, type_):

@@ -115,6 +115,7 @@ class Supervisor:
             "weights": list(folder.settings.weights) if start.state is None else [],
             "gpu": folder.settings.gpu,
             "skip_batches": skip,
+            "shuffle": self._order(start, seed) if folder.settings.shuffle else None,
             "snapshot": folder.solver.snapshot,
             "snapshot_prefix": str(folder.new_snapshot_prefix),
         }
@@ -123,13 +124,19 @@ class Supervisor:
         )
         return Attempt(start, seed, skip, iteration=start.iteration), process
 
+    def _order(self, start: Start, seed: int) -> int:
+        """The seed of a shuffled run's order: the run's own, or, where that led into divergence, the attempt's."""
+        return seed if self._folder.ledger.diverged_after(start.iteration) else self._folder.settings.seed
+
     def _batches_to_skip(self, start: Start, seed: int) -> int:
+        batches_read = (start.snapshot.batches_read if start.snapshot else None) or 0
+        if self._folder.settings.shuffle:
+            return batches_read
         if self._data is None:
             return 0
-        batches_read = (start.snapshot.batches_read if start.snapshot else None) or 0
         if self._folder.ledger.diverged_after(start.iteration):  # those that would follow have led there
             return self._data.batches_to_differ(batches_read, seed)
-        return self._data.batches_to_resume(batches_read, seed)
+        return self._data.batches_to_resume(batches_read, seed, skipping_is_free=self._engine.skips_unread)
 
     def _watch(self, attempt: Attempt, process: EngineProcess) -> None:
         """Follow the worker to its end. Raises if it ended other than by finishing or by diverging."""

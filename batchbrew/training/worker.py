@@ -105,6 +105,7 @@ def train(job: Job, report: Report) -> None:
         batch_size=batch_size_of(net),
         parameters=int(sum(blob.data.size for blobs in net.params.values() for blob in blobs)),
     )
+    shuffle(net, job.get("shuffle"))
     skip_batches(net, job["skip_batches"], report)
 
     asked_to_stop: List[int] = []
@@ -167,12 +168,24 @@ def batch_size_of(net: Any) -> Optional[int]:
     return None
 
 
+def shuffle(net: Any, seed: Optional[int]) -> None:
+    """Have the net's data layers draw a new order for each epoch; real Caffe's cannot."""
+    if seed is not None:
+        layers = [layer for layer in net.layers if hasattr(layer, "shuffle")]
+        if not layers:
+            sys.exit("--shuffle: this net has no layer that reads records in an order (Data, ImageData)")
+        for layer in layers:
+            layer.shuffle(seed)
+
+
 def skip_batches(net: Any, count: int, report: Report) -> None:
     """Read and drop `count` batches of the training data, so that the run goes on at another record."""
     if not count:
         return
     layers = [i for i, name in enumerate(net._layer_names) if not net._bottom_ids(i)]
-    for index in [i for i in layers if hasattr(net.layers[i], "skip")]:  # ours: it need not read what is dropped
+    for index in [
+        i for i in layers if hasattr(net.layers[i], "skip")
+    ]:  # ours: it need not read what is dropped
         net.layers[index].skip(count)
         layers.remove(index)
     if not layers:

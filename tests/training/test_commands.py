@@ -124,6 +124,7 @@ def conv_weights(model: Path) -> list[float]:
             {"engine": "torch", "caffe_python": Path("python3")},
             "--caffe-python names a real Caffe, which --engine torch",
         ),
+        ({"shuffle": True}, "--shuffle needs --engine torch: the data layers of bvlc read in one order"),
         ({"engine": "tensorflow"}, "--engine tensorflow is unknown: there are torch and bvlc"),
         ({"weights": [Path("gone.caffemodel")]}, r"gone\.caffemodel is not there"),
     ],

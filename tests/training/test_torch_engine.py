@@ -105,3 +105,22 @@ def test_what_the_engine_refuses_is_said_in_one_line(tiny_model: Make) -> None:
     text = output_of("train", model.solver, "--run", "run", "--engine", "torch", status=1)
     said = [line for line in text.splitlines() if "layer conv" in line]
     assert said and "Traceback" not in text and "batchbrew.caffe" not in said[-1]
+
+
+def test_a_shuffled_run_that_was_stopped_goes_on_in_its_own_order(tiny_model: Make) -> None:
+    """Of 50 images in batches of 8, stopped after 20 iterations of 40: in the middle of an epoch."""
+    model = tiny_model("max_iter: 40", "snapshot: 20")
+    change(model.solver, 'lr_policy: "poly"', 'lr_policy: "fixed"')
+    shuffled = ("--engine", "torch", "--shuffle", "--seed", 5)
+    output_of("train", model.solver, "--run", "whole", *shuffled)
+    change(model.solver, "max_iter: 40", "max_iter: 20")
+    output_of("train", model.solver, "--run", "parts", *shuffled)
+    change(Path("parts/solver.prototxt"), "max_iter: 20", "max_iter: 40")
+    output_of("train", "--resume", "--run", "parts")
+    for one, other in zip(last_weights("parts"), last_weights("whole"), strict=True):
+        np.testing.assert_array_equal(one, other)
+    text = output_of("train", "--resume", "--run", "parts", "--engine", "bvlc", status=1)
+    assert "--shuffle needs --engine torch" in text
+    output_of("train", model.solver, "--run", "in_order", *shuffled[:2], *shuffled[3:])
+    losses = [read_log(Path(run) / "train.log").loss.values for run in ("whole", "in_order")]
+    assert losses[0] != losses[1]
