@@ -24,11 +24,13 @@ class Softmax(StandardLayer):
         top[0].data_tensor = torch.softmax(bottom[0].data_tensor, self._axis(bottom[0]))
 
     def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
-        """The gradient: y·(dy - Σ dy·y); in this form little is lost where all dy are alike."""
-        if propagate_down[0]:
-            y, gradient = top[0].data_tensor, top[0].diff_tensor
-            mean = (gradient * y).sum(self._axis(bottom[0]), keepdim=True)
-            bottom[0].diff_tensor = y * (gradient - mean)
+        """The gradient: y·(dy - Σ dy·y); like Caffe's it does not ask whether it is wanted.
+
+        In this form little is lost where all dy are alike.
+        """
+        y, gradient = top[0].data_tensor, top[0].diff_tensor
+        mean = (gradient * y).sum(self._axis(bottom[0]), keepdim=True)
+        bottom[0].diff_tensor = y * (gradient - mean)
 
     def _axis(self, bottom: Blob) -> int:
         return canonical_axis(bottom.shape, self.layer_param.softmax_param.axis)

@@ -39,7 +39,7 @@ AGREED = [
         for mode in MODES
     ),
     *(
-        example(f"loss along {axis}", layer_case(loss(axis=axis), PLACES, DRAWN.integers(0, 2, labels), tops=["loss"]))
+        example(f"loss along {axis}", layer_case(loss("normalization: BATCH_SIZE", axis), PLACES, DRAWN.integers(0, 2, labels), tops=["loss"]))
         for axis, labels in ((0, (2, 15)), (2, (2, 5, 2)), (-1, (2, 5, 3)))
     ),
     example("loss far out", layer_case(loss(), FAR, [2, 1, 2], tops=["loss"])),
@@ -54,6 +54,9 @@ AGREED = [
         ))
         for axis in (0, 1, 2, -1) for in_place in (False, True)
     ),
+    example("softmax, gradient not wanted", layer_case(
+        'type: "Softmax" loss_weight: 0.5 propagate_down: false', PLACES, tops=["y"], learned=0, diffs={"y": PLACES}
+    )),
     example("softmax far out", layer_case('type: "Softmax"', FAR, diffs={"y": FAR})),
 ]  # fmt: skip
 
