@@ -39,7 +39,9 @@ AGREED = [
         for mode in MODES
     ),
     *(
-        example(f"loss along {axis}", layer_case(loss("normalization: BATCH_SIZE", axis), PLACES, DRAWN.integers(0, 2, labels), tops=["loss"]))
+        example(f"loss along {axis}", layer_case(
+            loss("normalization: BATCH_SIZE", axis), PLACES, DRAWN.integers(0, 2, labels), tops=["loss"]
+        ))
         for axis, labels in ((0, (2, 15)), (2, (2, 5, 2)), (-1, (2, 5, 3)))
     ),
     example("loss far out", layer_case(loss(), FAR, [2, 1, 2], tops=["loss"])),
