@@ -8,9 +8,10 @@ from torch import Tensor
 
 from batchbrew.caffe.blob import Blob
 from batchbrew.caffe.mode import random_generator
-from batchbrew.nets.shapes.registry import Refusal
+from batchbrew.nets.shapes.registry import Refusal, by
 from batchbrew.proto import caffe_pb2 as pb
 
+LARGEST = torch.finfo(torch.float32).max
 Filler = Callable[[tuple[int, ...], pb.FillerParameter], Tensor]
 
 
@@ -21,8 +22,9 @@ def fill(blob: Blob, parameter: pb.FillerParameter) -> None:
         raise Refusal(f"has a filler of type {parameter.type!r}; there are {', '.join(sorted(FILLERS))}")
     if parameter.sparse != -1 and parameter.type != "gaussian":
         raise Refusal(f"has a {parameter.type} filler with sparse: only gaussian can be sparse")
-    if blob.count:
-        blob.data_tensor = filler(blob.shape, parameter)
+    if not blob.count:
+        raise Refusal(f"has a {parameter.type} filler, but no numbers to fill: the shape is {by(blob.shape)}")
+    blob.data_tensor = filler(blob.shape, parameter)
 
 
 def _constant(shape: tuple[int, ...], parameter: pb.FillerParameter) -> Tensor:
@@ -32,32 +34,43 @@ def _constant(shape: tuple[int, ...], parameter: pb.FillerParameter) -> Tensor:
 def _uniform(shape: tuple[int, ...], low: float, high: float) -> Tensor:
     if not low <= high:
         raise Refusal(f"has a uniform filler from {low:g} to {high:g}: min must not be more than max")
+    if high - low > LARGEST:
+        raise Refusal(f"has a uniform filler from {low:g} to {high:g}: there is no float for how far that is")
     return torch.empty(shape).uniform_(low, high, generator=random_generator())
 
 
 def _gaussian(shape: tuple[int, ...], parameter: pb.FillerParameter) -> Tensor:
     """Of standard deviation `std` around `mean`; `sparse` numbers of each row, on average, are not zero."""
-    if parameter.std < 0:
-        raise Refusal(f"has a gaussian filler with std {parameter.std:g}: it must be 0 or more")
+    if not parameter.std > 0:
+        raise Refusal(f"has a gaussian filler with std {parameter.std:g}: it must be more than 0")
     values = torch.empty(shape).normal_(parameter.mean, parameter.std, generator=random_generator())
-    if parameter.sparse < 0:
+    if parameter.sparse == -1:
         return values
-    rows = shape[0] if shape else 1
-    if parameter.sparse > rows:
-        raise Refusal(f"has a gaussian filler with sparse {parameter.sparse}: it is at most {rows}, its rows")
+    rows = _rows(shape, parameter)
+    if not 0 <= parameter.sparse <= rows:
+        raise Refusal(
+            f"has a gaussian filler with sparse {parameter.sparse}: it is 0 to {rows}, the number of rows, or -1"
+        )
     kept = torch.empty(shape).bernoulli_(parameter.sparse / rows, generator=random_generator())
     return values * kept
 
 
+def _rows(shape: tuple[int, ...], parameter: pb.FillerParameter) -> int:
+    """The length of the first axis: as many outputs do weights have."""
+    if not shape:
+        raise Refusal(f"has a {parameter.type} filler for a single number, which has no rows: use constant")
+    return shape[0]
+
+
 def _positive_unitball(shape: tuple[int, ...], parameter: pb.FillerParameter) -> Tensor:
     """Positive numbers that sum to 1 in each row."""
-    values = _uniform(shape, 0, 1).reshape(shape[0] if shape else 1, -1)
+    values = _uniform(shape, 0, 1).reshape(_rows(shape, parameter), -1)
     return (values / values.sum(1, keepdim=True)).reshape(shape)
 
 
 def _fan(shape: tuple[int, ...], parameter: pb.FillerParameter) -> float:
     count = math.prod(shape)
-    fan_in = count / (shape[0] if shape else 1)
+    fan_in = count / _rows(shape, parameter)
     fan_out = count / (shape[1] if len(shape) > 1 else 1)
     if parameter.variance_norm == pb.FillerParameter.AVERAGE:
         return (fan_in + fan_out) / 2
@@ -84,7 +97,7 @@ def _bilinear(shape: tuple[int, ...], parameter: pb.FillerParameter) -> Tensor:
         )
     size = shape[3]
     factor = math.ceil(size / 2)
-    centre = (2 * factor - 1 - factor % 2) / (2 * factor)
+    centre = (size - 1) / (2 * factor)
     line = 1 - (torch.arange(size) / factor - centre).abs()
     return (line[:, None] * line).expand(shape).contiguous()
 

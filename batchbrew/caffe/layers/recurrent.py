@@ -102,12 +102,14 @@ class _Recurrent(StandardLayer):
         raise NotImplementedError
 
     def _states_of(self, streams: int) -> list[Tensor]:
-        """The carried states. Of another number of streams Caffe takes the numbers as they lie in memory, and zeros."""
+        """The carried states. For fewer streams than there ever were Caffe reads the numbers as they lie in memory; for
+        more it takes new memory, of zeros.
+        """
         width = self.layer_param.recurrent_param.num_output
-        size = streams * width
-        device = mode.device()
-        carried = [state.to(device) for state in self._carried]
-        self._carried = [torch.cat([state, state.new_zeros(max(0, size - len(state)))]) for state in carried]
+        size, device = streams * width, mode.device()
+        if size > len(self._carried[0]):
+            self._carried = [torch.zeros(size)] * self.states
+        self._carried = [state.to(device) for state in self._carried]
         return [state[:size].reshape(streams, width) for state in self._carried]
 
     def _carry(self, states: Sequence[Tensor]) -> None:

@@ -90,6 +90,11 @@ def compute(case: Case, folder: Path) -> dict[str, Array]:
     net = build(case, folder)
     found: dict[str, Array] = {}
     for number, each in enumerate(case.passes):
+        if each.clear:
+            net.clear_param_diffs()
+        for name, array in each.data.items():
+            net.blobs[name].reshape(*array.shape)
+        net.reshape()
         for name, array in each.data.items():
             net.blobs[name].data[...] = array
         found[f"{number}|loss"] = np.asarray(net._forward(0, len(net.layers) - 1))
