@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -112,7 +113,8 @@ def test_after_a_fork_the_child_reads_on() -> None:
     if child == 0:
         good = [value(prefetcher, number) for number in (1, 2, 3, 4)] == [1, 2, 3, 4]
         os._exit(0 if good else 1)
-    assert until(lambda: os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT), 30)
+    if not until(lambda: os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT), 30):
+        os.kill(child, signal.SIGKILL)
     assert os.waitpid(child, 0)[1] == 0
     assert [value(prefetcher, number) for number in (1, 2)] == [1, 2]
 
