@@ -86,6 +86,16 @@ def test_what_a_state_names(tmp_path: Path) -> None:
     assert len(state.history) == 2 * len(solver.net.learnable_params)
 
 
+def test_text_in_an_hdf5_state_ends_with_a_zero(tmp_path: Path) -> None:
+    """Caffe reads it as C does, into a buffer as large as the type."""
+    solver = solver_in(tmp_path, format_="HDF5")
+    solver.snapshot()
+    name = f"{tmp_path}/s_iter_1.caffemodel.h5"
+    with h5py.File(tmp_path / "s_iter_1.solverstate.h5") as file:
+        assert file["learned_net"][()] == name.encode()
+        assert file["learned_net"].dtype.itemsize == len(name) + 1
+
+
 @pytest.mark.parametrize("format_", FORMATS)
 def test_gradients_are_written_if_asked_for(format_: str, tmp_path: Path) -> None:
     solver = solver_in(tmp_path, format_=format_, more="snapshot_diff: true")
