@@ -5,8 +5,9 @@ and M the largest |a| of the array. So where a number is not small (a tenth of t
 difference is relative to itself; numbers smaller than that, which may be what is left of larger ones that
 cancelled, are judged like one of a tenth of the largest. That is at least as strict as relative to the largest, and
 up to ten times stricter. In nets of several layers, where a small number may come of cancellations further up,
-it is relative to the largest: |a - b| / M. Infinities and nans must be the same at the same places. Where
-all of Caffe's numbers are 0, all of ours must be.
+it is relative to the largest: |a - b| / M; and M, of a parameter's gradient, is at least a tenth of the largest
+gradient of the same layer: that of a bias before a BatchNorm would be 0 if nothing were rounded. Infinities and
+nans must be the same at the same places. Where all of Caffe's numbers are 0, all of ours must be.
 
 A net's loss is a sum of many numbers: its difference is relative to the sum of their magnitudes. Diffs that
 nobody wanted (wanted.py) are not compared.
@@ -62,8 +63,11 @@ class Comparison:
         return max(self.forward.difference / FORWARD_TOLERANCE, self.gradient.difference / GRADIENT_TOLERANCE)
 
 
-def difference(theirs: Array, ours: Array, small: float = SMALL) -> float:
-    """As the module's text defines it; `small` is the part of the largest. Infinite for arrays of unlike shapes."""
+def difference(theirs: Array, ours: Array, small: float = SMALL, least: float = 0.0) -> float:
+    """As the module's text defines it; `small` is the part of the largest, which is taken to be `least` at least.
+
+    Infinite for arrays of unlike shapes.
+    """
     if theirs.shape != ours.shape:
         return np.inf
     if not theirs.size:
@@ -74,7 +78,7 @@ def difference(theirs: Array, ours: Array, small: float = SMALL) -> float:
         return np.inf
     a, b = a[finite], b[finite]
     size = np.abs(a)
-    largest = size.max(initial=0.0)
+    largest = size.max(initial=least)
     if largest == 0:
         return np.inf if b.any() else 0.0
     return float((np.abs(a - b) / np.maximum(size, small * largest)).max())
@@ -107,7 +111,17 @@ def _differences(case: Case, theirs: Result, ours: Result) -> Iterator[tuple[str
             off = abs(float(array) - float(ours.arrays[key])) / _magnitude_of_loss(theirs, number)
             yield key, 0.0 if case.random else off
         elif (what != "diff" or name[0] not in unwanted) and (not case.random or key.endswith("|data|label")):
-            yield key, difference(array, ours.arrays[key], small)
+            least = 0.0
+            if what == "gradient" and case.several_layers:
+                least = SMALL * _largest_gradient(theirs, number, name[0])
+            yield key, difference(array, ours.arrays[key], small, least)
+
+
+def _largest_gradient(theirs: Result, number: str, layer: str) -> float:
+    own = f"{number}|gradient|{layer}|"
+    return max(
+        float(np.abs(array).max(initial=0)) for key, array in theirs.arrays.items() if key.startswith(own)
+    )
 
 
 def _magnitude_of_loss(theirs: Result, number: str) -> float:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -15,7 +16,10 @@ from batchbrew.parity.case import Case
 from batchbrew.parity.compare import FORWARD_TOLERANCE, GRADIENT_TOLERANCE, Comparison, Worst
 
 BEGIN, END = "<!-- parity table: begin -->", "<!-- parity table: end -->"
-HEADINGS = ("type", "configurations", "refused by both", "worst forward", "worst gradient", "verdict")
+HEADINGS = (
+    "type", "configurations", "refused by both", "ill-conditioned", "worst forward", "worst gradient", "verdict",
+)  # fmt: skip
+ON_SCREEN = ("type", "cases", "refused", "unclear", "forward", "gradient", "verdict")
 Report = dict[str, Any]
 
 
@@ -93,6 +97,7 @@ def rows(found: Report) -> list[tuple[str, ...]]:
             kind,
             str(of["configurations"]),
             str(of["refused_by_both"]),
+            str(of["ill_conditioned"]),
             _number(of["worst_forward"]["difference"]),
             _number(of["worst_gradient"]["difference"]),
             _verdict(of),
@@ -111,15 +116,16 @@ def _verdict(of: Report) -> str:
     if of["broken"]:
         return f"{len(of['broken'])} broken"
     if not of["configurations"]:
-        return "none computed"
-    return f"same ({of['ill_conditioned']} ill-conditioned)" if of["ill_conditioned"] else "same"
+        return "none"
+    return "same"
 
 
 def print_table(found: Report, console: Console) -> None:
-    table = Table()
-    for heading in HEADINGS:
+    """`unclear` are the ill-conditioned ones."""
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, pad_edge=False)
+    for heading in ON_SCREEN:
         is_word = heading in ("type", "verdict")
-        table.add_column(heading, justify="left" if is_word else "right", no_wrap=is_word)
+        table.add_column(heading, justify="left" if is_word else "right", no_wrap=True)
     for row in rows(found):
         style = "red" if "broken" in row[-1] else "yellow" if row[-1] != "same" else None
         table.add_row(*row, style=style)
@@ -133,7 +139,7 @@ def markdown(found: Report) -> str:
         f"{found['gradient_tolerance']:g} for gradients.",
         "",
         f"| {' | '.join(HEADINGS)} |",
-        "| --- | --: | --: | --: | --: | --- |",
+        "| --- | --: | --: | --: | --: | --: | --- |",
         *(f"| {' | '.join(row)} |" for row in rows(found)),
     ]
     return "\n".join(lines)

@@ -106,6 +106,14 @@ def test_nets_that_tell_other_things_of_themselves_are_a_fault() -> None:
     assert compare(CASE, result(), other).faults == ("the net's blobs are ['x', 'y'], Caffe's ['x']",)
 
 
+def test_a_bias_whose_gradient_cancels_is_measured_by_its_layer() -> None:
+    theirs = {"0|gradient|c|0": numbers(10, 20), "0|gradient|c|1": numbers(0.001)}
+    ours = theirs | {"0|gradient|c|1": numbers(-0.001)}
+    net = replace(CASE, several_layers=True)
+    assert compare(net, result(theirs), result(ours)).gradient.difference == pytest.approx(0.002 / 2)
+    assert compare(CASE, result(theirs), result(ours)).gradient.difference == pytest.approx(2)
+
+
 ABORT = Refused(["signal 6"], "silence.cpp:1] Check failed: no noise", "build")
 GOOD = Refused(["LayerError", "InputError", "Exception"], "layer quiet: it is loud", "build")
 
