@@ -45,11 +45,11 @@ def read_labels(bottom: Blob, name: str, class_count: int, ignored: int | None =
     found = bottom.data_tensor
     classes = found.long()
     kept = None if ignored is None else classes != ignored
-    wrong = (classes < 0) | (classes >= class_count)
+    wrong = ~((found > -1) & (found < class_count))  # of the fractions, which may be nan
     if kept is not None:
         wrong = wrong & kept
     flaw = None
-    if found.device.type != "cpu":
+    if _is_far(found):
         flaw = torch.where(wrong.any(), torch.nan, 0.0)
         classes = classes.clamp(0, class_count - 1)
     elif bool(wrong.any()):
@@ -62,6 +62,11 @@ def read_labels(bottom: Blob, name: str, class_count: int, ignored: int | None =
 def ignored_label(parameter: pb.LossParameter | pb.AccuracyParameter) -> int | None:
     """The label that does not count, if there is one."""
     return parameter.ignore_label if parameter.HasField("ignore_label") else None
+
+
+def _is_far(tensor: Tensor) -> bool:
+    """Would the host have to wait for these numbers?"""
+    return tensor.device.type != "cpu"
 
 
 def _refusal(label: float, name: str, class_count: int, ignored: int | None) -> str:

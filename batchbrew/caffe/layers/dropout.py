@@ -36,11 +36,11 @@ class Dropout(StandardLayer):
 
     def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         """Draw a new mask."""
-        x = bottom[0].data_tensor
         if self.phase != pb.TRAIN:
             if bottom[0] is not top[0]:
-                top[0].data_tensor = x.clone()
+                top[0].copy_data(bottom[0])
             return
+        x = bottom[0].data_tensor
         left = 1 - self.layer_param.dropout_param.dropout_ratio
         mask = torch.empty_like(x).bernoulli_(left, generator=mode.device_generator()).mul_(1 / left)
         self._mask.data_tensor = mask
@@ -50,8 +50,7 @@ class Dropout(StandardLayer):
         """The gradient: dy, through the mask."""
         if not propagate_down[0]:
             return
-        gradient = top[0].diff_tensor
         if self.phase == pb.TRAIN:
-            bottom[0].diff_tensor = gradient * self._mask.data_tensor
+            bottom[0].diff_tensor = top[0].diff_tensor * self._mask.data_tensor
         elif bottom[0] is not top[0]:
-            bottom[0].diff_tensor = gradient.clone()
+            bottom[0].copy_diff(top[0])

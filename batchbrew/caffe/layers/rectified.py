@@ -63,7 +63,7 @@ class PReLU(StandardLayer):
         """Rectify."""
         x = bottom[0].data_tensor
         if bottom[0] is top[0]:
-            self._kept.data_tensor = x.clone()
+            self._kept.data_tensor = x = bottom[0].lasting_data
         top[0].data_tensor = torch.where(x > 0, x, x * self._slopes(x))
 
     def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
