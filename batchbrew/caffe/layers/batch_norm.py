@@ -13,6 +13,8 @@ from batchbrew.proto import caffe_pb2 as pb
 
 STATISTICS = 3  # blobs: the sums of means and of variances, and the factor to divide both by
 
+BLOCK = 2**18  # numbers
+
 
 class Normalised(NamedTuple):
     """A batch of unit variance, and what it was before: `mean`, `variance` (of numbers about their mean, times
@@ -112,7 +114,9 @@ def normalised(x: Tensor, epsilon: float) -> Normalised:
     axes = [0, *range(2, x.dim())]
     mean = x.mean(axes, keepdim=True)
     numbers = x - mean
-    variance = numbers.square().mean(axes, keepdim=True)
+    blocks = numbers.chunk(1 + x.numel() // BLOCK)  # whose squares stay in the processor's cache
+    squares = torch.stack([block.square().sum(axes, keepdim=True) for block in blocks])
+    variance = squares.sum(0) / m
     inverse = (variance + epsilon).rsqrt()
     correction = m / (m - 1) if m > 1 else 1.0
     return Normalised(

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from batchbrew.caffe.blob import Blob
 from batchbrew.caffe.layer import StandardLayer, layer
+from batchbrew.nets.shapes.registry import Refusal, by
 
 
 @layer("MVN")
@@ -14,6 +15,16 @@ class MVN(StandardLayer):
 
     Without `normalize_variance` nothing is divided.
     """
+
+    def reshape(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
+        """Give the top four axes. Raises Refusal in place on a blob of fewer: the layer that made it could no longer
+        tell what its gradient is for.
+        """
+        if bottom[0] is top[0] and len(bottom[0].shape) != 4:
+            raise Refusal(
+                f"cannot work in place on {by(bottom[0].shape)}, of which it makes four axes: name its top otherwise"
+            )
+        super().reshape(bottom, top)
 
     def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         """Subtract the mean, divide by the deviation."""
