@@ -15,16 +15,12 @@ from batchbrew.proto.blobs import array_blob
 from tests.caffe.layers.engines import Blobs, Case, in_ours, in_real_caffe, make
 from tests.dataset.pictures import encoded, picture
 
-# a window inside of the image, at its edges, all of it, a single pixel, tall, wide; the image is 60 wide and 40 high
+# Windows inside of the image, at its edges, all of it, a single pixel, tall, wide; the last two are, with their
+# surroundings, a pixel too high or too wide by rounding. The image is 60 wide and 40 high.
 WINDOWS = [
-    (10, 5, 39, 30),
-    (0, 0, 20, 39),
-    (45, 20, 59, 39),
-    (0, 0, 59, 39),
-    (7, 7, 7, 7),
-    (30, 0, 33, 39),
-    (2, 18, 57, 21),
-]
+    (10, 5, 39, 30), (0, 0, 20, 39), (45, 20, 59, 39), (0, 0, 59, 39), (7, 7, 7, 7), (30, 0, 33, 39), (2, 18, 57, 21),
+    (21, 2, 45, 20), (18, 5, 28, 38),
+]  # fmt: skip
 SETTINGS = [
     "", "context_pad: 3", 'crop_mode: "square"', 'context_pad: 4 crop_mode: "square" scale: 0.5',
     "cache_images: true context_pad: 1",
