@@ -38,14 +38,15 @@ def read_file(path: Path, expected: str) -> bytes:
             if not stat.S_ISREG(status.st_mode):
                 raise InputError(f"{path} is not a file: {expected} is expected")
             _check_size(path, status.st_size)
-            content = file.read(MAX_FILE_BYTES + 1)
+            content = file.read(status.st_size + 1)  # Python sets apart as much memory as is asked for
+            if len(content) > status.st_size:
+                raise InputError(f"{path} is being written to: wait until it is whole")
     except IsADirectoryError:
         raise InputError(f"{path} is a folder: {expected} is expected") from None
     except FileNotFoundError:
         raise InputError(f"{path} is not there: {expected} is expected") from None
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
-    _check_size(path, len(content))
     return content
 
 
