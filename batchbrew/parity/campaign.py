@@ -55,12 +55,16 @@ class Tally:
 
 @dataclass(frozen=True)
 class Campaign:
-    """Real Caffe and ours; `keep` is where the folders of broken cases go, `told` hears of each of them at once."""
+    """Real Caffe and ours; `keep` is where the folders of broken cases go, `told` hears of each of them at once.
+
+    `progress` hears what is being computed.
+    """
 
     theirs: Engine
     ours: Engine
     keep: Path | None = None
     told: Callable[[Comparison], None] = lambda comparison: None
+    progress: Callable[[str], None] = lambda what: None
 
     def rounds(self, kinds: Sequence[str], seed: int, configurations: int) -> dict[str, Tally]:
         """So many configurations of each kind that both engines compute.
@@ -111,6 +115,7 @@ class Campaign:
         self, cases: Iterator[Case] | Sequence[Case], tallies: dict[str, Tally], *, keep_all: bool = False
     ) -> None:
         for batch in _batches(cases):
+            self.progress(f"{batch[0].name} to {batch[-1].name}: {len(batch)} cases in both engines")
             with tempfile.TemporaryDirectory(prefix="batchbrew-parity-") as name:
                 for comparison, folder in self._compared(batch, Path(name)):
                     tallies[comparison.case.kind].count(comparison)

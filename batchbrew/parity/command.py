@@ -1,5 +1,6 @@
 """What `batchbrew parity` does; the command line only forwards to here."""
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -43,15 +44,15 @@ def parity(
     def tell(comparison: Comparison) -> None:
         console.print(in_words(comparison), style="red", markup=False)
 
-    campaign = Campaign(bvlc(find_caffe_python(caffe_python).path), torch(), keep, tell)
-    tallies: dict[str, Tally] = {}
-    if number is not None:
-        tallies = campaign.one(kinds[0], seed, number)
-    elif seconds is not None:
-        for done, tallies in campaign.for_seconds(kinds, seed, seconds):
-            console.print(_so_far(done, tallies), markup=False)
-    else:
-        tallies = campaign.rounds(kinds, seed, rounds)
+    theirs = bvlc(find_caffe_python(caffe_python).path)
+    with console.status("drawing") as status:
+        campaign = Campaign(theirs, torch(), keep, tell, status.update)
+        if number is not None:
+            tallies = campaign.one(kinds[0], seed, number)
+        elif seconds is not None:
+            tallies = _for_seconds(campaign, kinds, seed, seconds, console)
+        else:
+            tallies = campaign.rounds(kinds, seed, rounds)
     found = report(tallies, seed=seed, rounds=rounds, number=number, seconds=seconds)
     print_table(found, console)
     if json_file is not None:
@@ -59,6 +60,17 @@ def parity(
     if table is not None:
         write_table(found, table)
     return int(any(tally.broken for tally in tallies.values()))
+
+
+def _for_seconds(
+    campaign: Campaign, kinds: Sequence[str], seed: int, seconds: float, console: Console
+) -> dict[str, Tally]:
+    """Until the time is over or somebody has seen enough; what was found until then counts."""
+    tallies: dict[str, Tally] = {}
+    with contextlib.suppress(KeyboardInterrupt):
+        for done, tallies in campaign.for_seconds(kinds, seed, seconds):
+            console.print(_so_far(done, tallies), markup=False)
+    return tallies
 
 
 def _so_far(seed: int, tallies: dict[str, Tally]) -> str:

@@ -50,11 +50,9 @@ def run_pass(net: Any, number: int, what: Dict[str, Any], arrays: Any, out: Arra
     if what["clear"]:
         net.clear_param_diffs()
     given = {key.split("|")[2]: arrays[key] for key in arrays.files if key.startswith("%d|data|" % number)}
-    for name, array in given.items():
+    for name, array in given.items():  # the forward pass itself reshapes the rest, as every layer's does
         if net.blobs[name].data.shape != array.shape:
             net.blobs[name].reshape(*array.shape)
-    if given:
-        net.reshape()
     for name, array in given.items():
         net.blobs[name].data[...] = array
     out["%d|loss" % number] = np.float64(net._forward(0, len(net.layers) - 1))
