@@ -76,11 +76,11 @@ class Function:
         # a layer is called like its first output, or, in place, like that would be
         unnamed = self not in names and self.tops
         layer.name = self._name_of(self.tops[0] if unnamed else self, names, counts)
-        own = f"{_PARAM_NAMES[self.type_name]}_param" if self.type_name in _PARAM_NAMES else None
+        own_name = _PARAM_NAMES.get(self.type_name)
+        own = None if own_name is None else getattr(layer, f"{own_name}_param")
         for key, value in self.params.items():
-            # "param" and "convolution_param" are LayerParameter's, though a layer's own message might have such
-            is_own = own is not None and not key.endswith("param") and has_field(getattr(layer, own), key)
-            assign_proto(getattr(layer, own) if own is not None and is_own else layer, key, value)
+            message = own if own is not None and has_field(own, key) else layer
+            assign_proto(message, key, value)
         return layer
 
     def _name_of(self, key: "Top | Function", names: Names, counts: Counter[str]) -> str:
