@@ -1,6 +1,7 @@
 """Two processes that train together: the same as one with all their images."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -110,6 +111,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
     done = subprocess.run(
         [sys.executable, "-c", LAUNCHER, json.dumps(together), json.dumps(alone)],
         capture_output=True, text=True, timeout=240, cwd=Path(__file__).parents[2],
+        env=os.environ | {"GLOG_minloglevel": "0"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-4000:]
     return folder, done.stderr.splitlines()
