@@ -1,8 +1,24 @@
 """What a user is told when something he gave, or his machine, cannot be worked with."""
 
 
+LONGEST = 1000  # characters of a text; a name of a megabyte would hide the rest of the line
+
+
 class BatchBrewError(Exception):
-    """Its text is one line: what was wrong, the offending value, the remedy. Commands print it and exit 1."""
+    """Its text is one line: what was wrong, the offending value, the remedy. Commands print it and exit 1.
+
+    Names come from files: what of them cannot be printed is escaped, and too long a text is cut in its middle.
+    """
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        if len(text) > LONGEST:
+            text = f"{text[: LONGEST // 2]} ... {text[-LONGEST // 2 :]}"
+        return text if text.isprintable() else "".join(map(_printable, text))
+
+
+def _printable(character: str) -> str:
+    return character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
 
 
 class InputError(BatchBrewError):

@@ -10,9 +10,10 @@ from typing import TypeVar
 
 from batchbrew.caffe.blob import Blob, BlobVec
 from batchbrew.caffe.fillers import fill
+from batchbrew.caffe.memory_limit import MemoryLimit
 from batchbrew.errors import InputError
 from batchbrew.nets.shapes.families import LAYER_TYPES
-from batchbrew.nets.shapes.network import answer_for, check_tops
+from batchbrew.nets.shapes.network import answer_for, check_parameters, check_tops
 from batchbrew.nets.shapes.registry import Answer, Known, Refusal, Shape, by
 from batchbrew.proto import caffe_pb2 as pb
 from batchbrew.proto.blobs import blob_array
@@ -94,7 +95,8 @@ class StandardLayer(Layer):
     def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         """Make the parameters that the rule names, from the layer's own blobs or by its fillers."""
         shapes = self.answer(bottom, top).parameters
-        check_tops(self.layer_param, shapes)
+        check_parameters(shapes)
+        MemoryLimit().check(sum(map(prod, shapes)))
         fillers = [*self.fillers(), *[None] * len(shapes)]
         given = self.layer_param.blobs
         if given and len(given) != len(shapes):

@@ -1,5 +1,6 @@
 """A net that cannot fit is refused before its memory is asked for, layer by layer."""
 
+import resource
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from batchbrew.caffe.blob import Blob
 from batchbrew.nets.shapes.registry import Refusal
 
 BYTES_PER_NUMBER = 4
+REFUSED_MEMORY = ("not enough memory", "can't allocate memory", "Storage size calculation overflowed")
 CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
@@ -18,8 +20,22 @@ def available_bytes() -> int | None:
     if mode.device().type == "cuda":
         free: int = torch.cuda.mem_get_info()[0]
         return free
-    found = [_meminfo(), *map(_cgroup, CGROUP_LIMITS)]
+    found = [_meminfo(), _address_space(), *map(_cgroup, CGROUP_LIMITS)]
     return min((value for value in found if value is not None), default=None)
+
+
+def is_exhaustion(error: BaseException) -> bool:
+    """Did the machine, or its GPU, refuse memory? PyTorch says so for the CPU by a RuntimeError's text alone."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in REFUSED_MEMORY)
+
+
+def exhausted() -> str:
+    """What to tell of it."""
+    available = available_bytes()
+    free = "" if available is None else f" ({available / 1e9:,.1f} GB are free)"
+    return f"needs more memory than there is{free}: make the net's batch or its layers smaller"
 
 
 class MemoryLimit:
@@ -54,6 +70,18 @@ def _meminfo() -> int | None:
         return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
     except (OSError, StopIteration, ValueError, IndexError):
         return None
+
+
+def _address_space() -> int | None:
+    """What `ulimit -v` leaves to this process."""
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if limit == resource.RLIM_INFINITY:
+        return None
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+    except (OSError, ValueError, IndexError):
+        return None
+    return max(0, limit - pages * resource.getpagesize())
 
 
 def _cgroup(path: str) -> int | None:

@@ -14,8 +14,8 @@ from torch import Tensor
 from batchbrew.caffe import batches, mode, weight_files
 from batchbrew.caffe.blob import Blob, BlobVec
 from batchbrew.caffe.gradient_flow import FlowBuilder, GradientFlow
-from batchbrew.caffe.layer import Layer, LayerError, make_layer
-from batchbrew.caffe.memory_limit import MemoryLimit
+from batchbrew.caffe.layer import Layer, LayerError, explained, make_layer
+from batchbrew.caffe.memory_limit import MemoryLimit, exhausted, is_exhaustion
 from batchbrew.caffe.net_log import NetLog
 from batchbrew.caffe.parameters import Learnable, ParameterTable
 from batchbrew.caffe.wiring import wire
@@ -360,12 +360,17 @@ class Net:
 
     @contextmanager
     def _explaining(self, index: int) -> Iterator[None]:
-        """Put the layer's name before what a rule or a layer refuses; what a Python layer raises goes through."""
+        """Put the layer's name before what a rule or a layer refuses, and where memory does not suffice; what else a
+        Python layer raises goes through.
+        """
         try:
             yield
         except Refusal as refusal:
-            layer = self.layers[index]
-            raise LayerError(f"layer {layer.name} ({layer.type}): {refusal}") from None
+            raise explained(self.layers[index], refusal) from None
+        except (MemoryError, RuntimeError) as error:
+            if not is_exhaustion(error):
+                raise
+            raise explained(self.layers[index], Refusal(exhausted())) from error
 
 
 def _arguments(arguments: tuple[Any, ...], **named: Any) -> dict[str, Any]:

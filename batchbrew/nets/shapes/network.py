@@ -169,6 +169,17 @@ def check_tops(layer: pb.LayerParameter, tops: Sequence[Shape]) -> None:
             )
 
 
+def check_parameters(shapes: Sequence[Shape]) -> None:
+    """Raises Refusal for a parameter without numbers, or with more than a blob can hold."""
+    for index, shape in enumerate(shapes):
+        if min(shape, default=1) < 1:
+            raise Refusal(f"its parameter {index} would be {by(shape)}")
+        if len(shape) > MAX_AXES or prod(shape) > MAX_COUNT:
+            raise Refusal(
+                f"its parameter {index}, {by(shape)}, is too large: Caffe's blobs hold {MAX_COUNT:,} numbers at most"
+            )
+
+
 def _named(layer: pb.LayerParameter, text: str) -> str:
     return f"layer {layer.name} ({layer.type}): {text}"
 
