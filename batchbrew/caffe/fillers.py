@@ -8,7 +8,7 @@ from torch import Tensor
 
 from batchbrew.caffe.blob import Blob
 from batchbrew.caffe.mode import random_generator
-from batchbrew.nets.shapes.registry import Refusal, by
+from batchbrew.nets.shapes.registry import Refusal
 from batchbrew.proto import caffe_pb2 as pb
 
 LARGEST = torch.finfo(torch.float32).max
@@ -22,9 +22,8 @@ def fill(blob: Blob, parameter: pb.FillerParameter) -> None:
         raise Refusal(f"has a filler of type {parameter.type!r}; there are {', '.join(sorted(FILLERS))}")
     if parameter.sparse != -1 and parameter.type != "gaussian":
         raise Refusal(f"has a {parameter.type} filler with sparse: only gaussian can be sparse")
-    if not blob.count:
-        raise Refusal(f"has a {parameter.type} filler, but no numbers to fill: the shape is {by(blob.shape)}")
-    blob.data_tensor = filler(blob.shape, parameter)
+    if blob.count:  # nets have no empty blobs; DummyData has its fillers checked with one
+        blob.data_tensor = filler(blob.shape, parameter)
 
 
 def _constant(shape: tuple[int, ...], parameter: pb.FillerParameter) -> Tensor:

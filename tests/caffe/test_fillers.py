@@ -187,7 +187,6 @@ REFUSED: dict[str, tuple[str, tuple[int, ...], str]] = {
     "a line": ('type: "bilinear"', (3, 3), r"weights of shape \(3, 3\): they must have four axes"),
     "not square": ('type: "bilinear"', (1, 1, 3, 4), "be square"),
     "no rows": ('type: "xavier"', (), "xavier filler for a single number"),
-    "nothing": ('type: "constant"', (2, 0), "no numbers to fill: the shape is 2×0"),
 }
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from batchbrew.caffe.blob import Blob
 from batchbrew.caffe.layer import StandardLayer, layer
-from batchbrew.caffe.layers.im2col import Columns
+from batchbrew.caffe.layers.im2col import COPIES, Columns
 from batchbrew.caffe.memory_limit import MemoryLimit
 from batchbrew.nets.shapes.registry import Shape
 from batchbrew.nets.shapes.windows import Window, convolution_windows
@@ -135,7 +135,7 @@ class _Convolving(StandardLayer):
         if fits and len(windows) <= MOST_AXES:
             return Native(windows, group, self.transposed)
         columns = Columns(windows, positions, image)
-        MemoryLimit().check(columns.count(prod(wide[:2])))
+        MemoryLimit().check(columns.count(prod(wide[:2])) * COPIES)
         return ByColumns(columns, group, self.transposed)
 
     def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:

@@ -39,9 +39,9 @@ class Embed(StandardLayer):
             )
         gradient = top[0].diff_tensor.reshape(-1, top[0].shape[-1])
         if self.param_propagate_down[0]:
-            weights = self.blobs[0].data_tensor
             rows = bottom[0].data_tensor.long().flatten()
-            self.blobs[0].add_diff(gradient.new_zeros(weights.shape).index_add(0, rows, gradient))
+            zeros = gradient.new_zeros(self.blobs[0].shape)
+            self.blobs[0].add_diff(zeros.index_add_(0, rows, gradient))
         if len(self.blobs) > 1 and self.param_propagate_down[1]:
             self.blobs[1].add_diff(gradient.sum(0))
 

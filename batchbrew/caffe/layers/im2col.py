@@ -11,6 +11,8 @@ from batchbrew.caffe.layer import StandardLayer, layer
 from batchbrew.nets.shapes.registry import Shape
 from batchbrew.nets.shapes.windows import Window, convolution_windows
 
+COPIES = 3  # of the columns there are so many at a time while they are laid out and used
+
 
 class Columns:
     """Windows over any number of axes: what each of their taps reads at each of their positions.
@@ -45,7 +47,7 @@ class Columns:
         for axis, places, outside in reversed(list(self._taps(x.device))):
             x = x.masked_fill(_along(outside, axis, x.dim()), 0).flatten(axis, axis + 1)
             image = x.new_zeros(*x.shape[:axis], self.image[(axis - 2) // 2], *x.shape[axis + 1 :])
-            x = image.index_add(axis, places.flatten(), x)
+            x = image.index_add_(axis, places.flatten(), x)
         return x
 
     def places(self, device: torch.device) -> list[Tensor]:

@@ -8,14 +8,14 @@ import torch
 from torch import Tensor
 
 from batchbrew.caffe import mode
-from batchbrew.caffe.layers.im2col import Columns
+from batchbrew.caffe.layers.im2col import COPIES, Columns
 from batchbrew.caffe.memory_limit import MemoryLimit
 from batchbrew.nets.shapes.registry import Refusal, Shape
 from batchbrew.nets.shapes.windows import Window
 from batchbrew.proto import caffe_pb2 as pb
 
 LOWEST = torch.finfo(torch.float32).min  # Caffe's maximum of a window without pixels
-LARGEST_KERNEL = 2**31 - 1  # that PyTorch counts in
+LARGEST = 2**31 - 1  # kernel, stride and pad that PyTorch takes
 
 
 class Grid(NamedTuple):
@@ -30,7 +30,7 @@ class Grid(NamedTuple):
 
         They take no pad of more than half a kernel, and always drop windows that begin beyond the image.
         """
-        if any(w.pad * 2 > w.kernel or w.kernel > LARGEST_KERNEL for w in self.windows):
+        if any(w.pad * 2 > w.kernel or max(w) > LARGEST for w in self.windows):
             return None
         for ceil_mode in (False, True):
             sizes = [_native_size(w, s, ceil_mode) for w, s in zip(self.windows, self.image, strict=True)]
@@ -42,7 +42,7 @@ class Grid(NamedTuple):
     def columns(self, planes: int) -> Columns:
         """The same windows as columns. Raises Refusal if these take more memory than there is."""
         columns = Columns(self.windows, self.positions, self.image)
-        MemoryLimit().check(columns.count(planes))
+        MemoryLimit().check(columns.count(planes) * COPIES)
         return columns
 
 
@@ -143,7 +143,7 @@ class _Choosing:
         taken = indices.reshape(planes)
         gradient = gradient.reshape(planes).masked_fill(taken < 0, 0)
         zeros = gradient.new_zeros(*planes[:2], prod(self._columns.image))
-        return zeros.scatter_add(2, taken.clamp(min=0), gradient).reshape(x.shape)
+        return zeros.scatter_add_(2, taken.clamp(min=0), gradient).reshape(x.shape)
 
     def _places(self, taps: Tensor) -> Tensor:
         """From the numbers of taps to places in the plane; -1 for those beyond the image."""

@@ -188,6 +188,12 @@ def test_stochastic_pooling_of_a_test_has_no_gradient(tmp_path: Path) -> None:
         compute(case, tmp_path / "case")
 
 
+def test_a_stride_beyond_pytorchs(tmp_path: Path) -> None:
+    fields = f"kernel_w: 3 stride_w: {2**31} pad_w: 0"
+    found = row(fields, [1, 3, 2], [5], tmp_path)
+    assert (found["0|data|y"], found["0|diff|x0"]) == ([3], [0, 5, 0])
+
+
 def test_windows_as_columns_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     case = layer_case(
         'type: "Pooling" pooling_param { kernel_size: 4000000000 stride: 4000000000 }', np.ones((1, 1, 3, 3))
