@@ -74,10 +74,8 @@ class Scale(StandardLayer):
             self.blobs[-1].add_diff(self._span.gathered(gradient))
         learned = len(bottom) == 1
         if self.param_propagate_down[0] if learned else propagate_down[1]:
-            product = gradient * (bottom[0].data_tensor if self._kept is None else self._kept)
-            sums = self._span.gathered(product)
-            if self._kept is None and not propagate_down[0] and factors.count < bottom[0].count:
-                bottom[0].diff_tensor = product  # Caffe works there, and leaves it
+            x = bottom[0].data_tensor if self._kept is None else self._kept
+            sums = self._span.gathered(gradient * x)
             if learned and self._accumulates():
                 factors.add_diff(sums)
             else:

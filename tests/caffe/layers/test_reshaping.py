@@ -95,7 +95,7 @@ def test_flatten_shares_data_forward_and_gradient_backward(tmp_path: Path) -> No
     assert shown(net, "x0", "diff") == [0, 0]
     net.backward()
     assert shown(net, "x0", "diff") == [5, 6]
-    net.blobs["x0"].diff[...] = [[7, 8]]
+    net.blobs["x0"].diff_tensor = torch.tensor([[7.0, 8]])
     assert shown(net, "y", "diff") == [7, 8]
 
 

@@ -8,11 +8,9 @@ import numpy as np
 import pytest
 
 from batchbrew.caffe.layer import LayerError
-from batchbrew.parity.case import Case, Pass
+from batchbrew.parity.case import Case
 from batchbrew.parity.results import Result
 from batchbrew.parity.specimens.values import Array
-from batchbrew.proto import caffe_pb2 as pb
-from batchbrew.proto.text import parse_prototxt
 from tests.caffe.layers.single_layer import assert_as_in_caffe, build, compute, example, layer_case
 
 RANDOM = np.random.default_rng(6)
@@ -60,14 +58,6 @@ def given(kind: str, fields: str, factors: Sequence[int], in_place: bool) -> Cas
     ))  # fmt: skip
 
 
-# Only the factors' gradient is wanted, not the bottom's: Caffe leaves a product in the bottom's diff.
-FACTORS_ALONE = Case(
-    "net", 1, 1, parse_prototxt(
-        'layer { name: "in" type: "Input" top: "x0" input_param { shape { dim: 2 dim: 3 } } }'
-        'layer { name: "tested" type: "Scale" bottom: "x0" top: "y" loss_weight: 2 }', pb.NetParameter,
-    ), pb.TRAIN, [Pass({"x0": normal(2, 3)})],
-)  # fmt: skip
-
 AGREED = [
     *(
         example(f"{kind} {fields}{' in place' * in_place}", learned(kind, fields, in_place=in_place))
@@ -90,7 +80,7 @@ AGREED = [
         example(f"{kind} {fields} of one image", learned(kind, fields, batch=1))
         for kind in ("Scale", "Bias") for fields in ("", "num_axes: 0", "axis: 0 num_axes: -1", "axis: -1")
     ),
-    example("Scale whose factors alone learn", FACTORS_ALONE),
+    example("Scale by a single number, whatever the axis", given("Scale", "axis: 7", (), in_place=False)),
 ]  # fmt: skip
 
 
@@ -151,6 +141,15 @@ def test_scale_in_place_keeps_x_though_somebody_looks_at_the_blob(tmp_path: Path
     assert view == 12
     net.backward(x0=np.array([[1]], np.float32))
     assert net.params["tested"][0].diff == 4
+
+
+def test_a_gradient_for_which_nothing_is_summed_is_a_tensor_of_its_own(tmp_path: Path) -> None:
+    fields = 'type: "Bias" bias_param { axis: 0 num_axes: -1 }'
+    net = build(layer_case(fields, [[1.0]]), tmp_path / "case")
+    net.forward()
+    net.backward(y=np.array([[5]], np.float32))
+    net.blobs["y"].diff[...] = 6
+    assert net.params["tested"][0].diff == 5
 
 
 def test_bias_passes_on_a_gradient_of_its_own(tmp_path: Path) -> None:
