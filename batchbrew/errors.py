@@ -1,6 +1,5 @@
 """What a user is told when something he gave, or his machine, cannot be worked with."""
 
-
 LONGEST = 1000  # characters of a text; a name of a megabyte would hide the rest of the line
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from batchbrew.atomic import write_file
 from batchbrew.caffe import engine_log
 from batchbrew.caffe.blob import Blob
+from batchbrew.caffe.hdf5_reading import hdf5_file
 from batchbrew.caffe.net import Net
 from batchbrew.errors import InputError
 from batchbrew.nets.shapes.registry import by
@@ -116,20 +117,15 @@ def _read_binary(path: Path) -> SolverState:
 
 
 def _read_hdf5(path: Path) -> SolverState:
-    if not path.is_file():
-        raise InputError(f"{path} is not there: a solverstate is expected")
-    try:
-        with h5py.File(path, "r") as file:
-            learned_net = None
-            if "learned_net" in file:
-                learned_net = bytes(_dataset(file, "learned_net", "S", path)[()]).split(b"\0")[0].decode()
-            iteration, current_step = (_number(file, name, path) for name in ("iter", "current_step"))
-            group = file.get("history")
-            if not isinstance(group, h5py.Group):
-                raise InputError(f"{path} is no solverstate: it holds no group history")
-            arrays = [_dataset(group, str(index), "f", path)[...] for index in range(len(group))]
-    except (OSError, UnicodeDecodeError, RuntimeError) as error:
-        raise InputError(f"{path} is not an HDF5 file, or damaged: {error}") from None
+    with hdf5_file(path, "a solverstate") as file:
+        learned_net = None
+        if "learned_net" in file:
+            learned_net = bytes(_dataset(file, "learned_net", "S", path)[()]).split(b"\0")[0].decode()
+        iteration, current_step = (_number(file, name, path) for name in ("iter", "current_step"))
+        group = file.get("history")
+        if not isinstance(group, h5py.Group):
+            raise InputError(f"{path} is no solverstate: it holds no group history")
+        arrays = [_dataset(group, str(index), "f", path)[...] for index in range(len(group))]
     return SolverState(iteration, learned_net, current_step, arrays)
 
 

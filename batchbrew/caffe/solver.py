@@ -9,10 +9,12 @@ from torch import Tensor
 
 from batchbrew.caffe import engine_log, mode, snapshot_files, solver_file, solver_log
 from batchbrew.caffe.debug_info import DebugInfo
+from batchbrew.caffe.memory_limit import MemoryLimit, exhausted, is_exhaustion
 from batchbrew.caffe.net import Net
-from batchbrew.caffe.update_rules import RULES
+from batchbrew.caffe.update_rules import RULES, UpdateRule
 from batchbrew.caffe.updates import Updater
-from batchbrew.errors import InputError
+from batchbrew.errors import EngineError, InputError
+from batchbrew.nets.shapes.registry import Refusal
 from batchbrew.proto import caffe_pb2 as pb
 from batchbrew.solver.schedule import learning_rate, rate_after_steps
 
@@ -72,7 +74,7 @@ class Solver:
         self.net = self._make_net(solver_file.train_net(param, path))
         self.test_nets = self._make_test_nets(solver_file.test_nets(param, path))
         engine_log.info("solver.cpp:57", "Solver scaffolding done.")
-        self._updater = Updater(param, self.net.learnable_params, rule)
+        self._updater = self._make_updater(rule, path)
         self._smoothed = solver_log.SmoothedLoss(param.average_loss)
         self._pace = solver_log.Pace()
         self._debug_info = DebugInfo(self.net) if param.debug_info else None
@@ -91,10 +93,22 @@ class Solver:
             nets.append(self._make_net(each.param))
         return nets
 
+    def _make_updater(self, rule: UpdateRule, path: Path) -> Updater:
+        numbers = sum(each.blob.count for each in self.net.learnable_params)
+        try:
+            MemoryLimit().check(numbers * (1 + rule.histories))  # the gradients, and what the rule remembers
+        except Refusal as refusal:
+            raise InputError(f"{path}: {numbers:,} numbers are to be learned: {refusal}") from None
+        return Updater(self.param, self.net.learnable_params, rule)
+
     # Training
 
     def step(self, iterations: int) -> None:
-        """Train for so many iterations."""
+        """Train for so many iterations. Raises InputError where they would be more than Caffe counts."""
+        if self.iter + iterations > snapshot_files.LARGEST_ITERATION:
+            raise InputError(
+                f"{iterations:,} iterations after {self.iter:,}: Caffe counts up to {snapshot_files.LARGEST_ITERATION:,}"
+            )
         self._smoothed = solver_log.SmoothedLoss(self.param.average_loss)
         stop = self.iter + iterations
         self._pace.start()
@@ -128,7 +142,12 @@ class Solver:
         rate = self._learning_rate()
         if self._is_due(self.param.display):
             engine_log.info("sgd_solver.cpp:112", f"Iteration {self.iter}, lr = {engine_log.number(rate)}")
-        self._updater.apply(rate, self.iter)
+        try:
+            self._updater.apply(rate, self.iter)
+        except (MemoryError, RuntimeError) as error:
+            if not is_exhaustion(error):
+                raise
+            raise EngineError(f"the update of iteration {self.iter} {exhausted()}") from error
 
     @property
     def lr(self) -> float:

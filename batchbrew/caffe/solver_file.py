@@ -123,6 +123,11 @@ def test_nets(param: pb.SolverParameter, path: Path) -> list[NamedNet]:
     generic = param.HasField("net") or param.HasField("net_param")
     if len(sources) > wanted or (len(sources) < wanted and not generic):
         raise InputError(f"{path} has {len(sources)} test nets, but {wanted} test_iter: give one for each")
+    for index, passes in enumerate(param.test_iter):
+        if passes < 1:
+            raise InputError(
+                f"{path}: test_iter of test net {index} must be at least 1, not {passes}: or remove it"
+            )
     generic_source = ("net_param", param.net_param) if param.HasField("net_param") else (
         f"net file: {param.net}", param.net,
     )  # fmt: skip

@@ -143,9 +143,9 @@ class Adam(UpdateRule):
         torch._foreach_mul_(gradients, float32(rate * self._correction(iteration + 1)))
 
     def _correction(self, step: int) -> float:
-        with np.errstate(divide="ignore", invalid="ignore"):  # momentum 1 divides by zero, in C too
-            root = math.sqrt(max(0.0, 1 - self.momentum2**step))
-            return float32(np.divide(root, 1 - self.momentum**step))
+        with np.errstate(all="ignore"):  # momentum 1 divides by zero, in C too; a larger one overflows
+            root = math.sqrt(max(0.0, 1 - np.power(self.momentum2, float(step))))
+            return float32(np.divide(root, 1 - np.power(self.momentum, float(step))))
 
 
 def _average_squares(history: Tensors, gradients: Tensors, decay: float) -> None:

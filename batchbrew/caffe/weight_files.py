@@ -10,6 +10,7 @@ import h5py
 from batchbrew.atomic import write_file
 from batchbrew.caffe import engine_log
 from batchbrew.caffe.blob import Blob
+from batchbrew.caffe.hdf5_reading import hdf5_file
 from batchbrew.caffe.layer import Layer, LayerError
 from batchbrew.errors import InputError
 from batchbrew.nets.shapes.registry import by
@@ -101,19 +102,27 @@ def save_hdf5(net: "Net", path: str | Path, write_diff: bool = False) -> None:
     write_file(Path(path), content.getvalue())
 
 
+def _new_group(parent: Any, layer: Layer) -> Any:
+    """Raises LayerError for a name that HDF5 does not take, or takes for that of another layer."""
+    try:
+        return parent.create_group(layer.name)
+    except ValueError:
+        raise LayerError(
+            f"layer {layer.name!r} ({layer.type}): cannot be saved to HDF5, where its name is empty, not a name, or "
+            "another layer's too: rename it, or save a .caffemodel (snapshot_format: BINARYPROTO)"
+        ) from None
+
+
 def load_hdf5(net: "Net", path: str | Path) -> None:
     """Take parameters by layer name from a file that Caffe or save_hdf5 wrote. Checked whole before any is taken."""
-    with _opened(Path(path)) as file:
+    with hdf5_file(Path(path), "an HDF5 file of parameters") as file:
         data = file.get("data")
         if not isinstance(data, h5py.Group):
             raise InputError(f"{path} has no group 'data': give a file that Caffe wrote, a .caffemodel.h5")
         _log_ignored("net.cpp:801", data, net.layer_dict)
-        pairs = list(_hdf5_pairs(net, data, str(path)))
-        try:
-            for blob, dataset in pairs:
-                blob.data[...] = dataset[...]
-        except OSError as error:
-            raise InputError(f"{path} is damaged: {error}") from None
+        pairs = [(blob, dataset[...]) for blob, dataset in _hdf5_pairs(net, data, str(path))]
+    for blob, array in pairs:
+        blob.data[...] = array
 
 
 def _log_ignored(source: str, names: Iterable[str], layers: Mapping[str, Layer]) -> None:
@@ -149,15 +158,6 @@ def _hdf5_pairs(net: "Net", data: Any, path: str) -> Iterator[tuple[Blob, Any]]:
             yield blob, dataset
 
 
-def _opened(path: Path) -> Any:
-    if not path.is_file():
-        raise InputError(f"{path} is not there: an HDF5 file of parameters is expected")
-    try:
-        return h5py.File(path, "r")
-    except OSError as error:
-        raise InputError(f"{path} is not an HDF5 file, or damaged: {error}") from None
-
-
 def _check_blobs(layer: Layer, blobs: Sequence[pb.BlobProto], named: str) -> None:
     """Raises LayerError unless `blobs` are as many as the layer's parameters, and of their shapes."""
     if len(blobs) != len(layer.blobs):
@@ -177,6 +177,12 @@ def _check_blobs(layer: Layer, blobs: Sequence[pb.BlobProto], named: str) -> Non
             raise LayerError(
                 f"layer {layer.name} ({layer.type}): its parameter {index} has {target.count:,} numbers, but {named} "
                 f"holds {held:,}: the file is damaged"
+            )
+        gradients = len(blob.double_diff) or len(blob.diff)
+        if gradients not in (0, target.count):
+            raise LayerError(
+                f"layer {layer.name} ({layer.type}): its parameter {index} has {target.count:,} numbers, but {named} "
+                f"holds a gradient of {gradients:,}: the file is damaged"
             )
 
 

@@ -10,7 +10,8 @@ from batchbrew.caffe.blob import Blob
 from batchbrew.caffe.data.prefetch import BatchSource, Prefetcher
 from batchbrew.caffe.layer import StandardLayer
 from batchbrew.errors import InputError
-from batchbrew.nets.shapes.network import answer_for, check_tops
+from batchbrew.nets.shapes.families import LAYER_TYPES
+from batchbrew.nets.shapes.network import answer_for, check_arity, check_tops
 from batchbrew.nets.shapes.registry import Answer, Known, Refusal
 
 
@@ -53,6 +54,7 @@ class BatchLayer(StandardLayer):
     def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         """Open the source, and give the tops the shapes of its first batch."""
         self._next_batch = 0
+        check_arity(LAYER_TYPES[self.type], self.layer_param, len(bottom), len(top))
         with _refusing():
             self._source = self.open_source(len(top))
             answer = self.answer(bottom, top)

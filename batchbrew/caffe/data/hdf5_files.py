@@ -10,10 +10,12 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from batchbrew.caffe.hdf5_reading import hdf5_file
 from batchbrew.caffe.memory_limit import MemoryLimit
 from batchbrew.errors import InputError
 from batchbrew.nets.shapes.registry import MAX_AXES, MAX_COUNT, Shape, by
 
+EXPECTED = "a file with a data set for each top of the layer"
 Columns = list[NDArray[np.float32]]  # for each data set a number of rows, as many in all
 
 
@@ -83,7 +85,7 @@ def _listed(source: Path) -> list[Path]:
 
 
 def _look(path: Path, names: Sequence[str]) -> Hdf5File:
-    with _open(path) as file:
+    with hdf5_file(path, EXPECTED) as file:
         sets = [_data_set(file, path, name) for name in names]
         lengths = [found.shape[0] for found in sets]
         for name, length in zip(names, lengths, strict=True):
@@ -99,7 +101,7 @@ def _look(path: Path, names: Sequence[str]) -> Hdf5File:
 def _load(file: Hdf5File, names: Sequence[str]) -> Columns:
     limit, columns = MemoryLimit(), []
     limit.check(sum(file.rows * prod(shape) for shape in file.shapes))
-    with _open(file.path) as opened:
+    with hdf5_file(file.path, EXPECTED) as opened:
         for name, shape in zip(names, file.shapes, strict=True):
             found = _data_set(opened, file.path, name)
             column = np.empty((file.rows, *shape), np.float32)
@@ -107,30 +109,13 @@ def _load(file: Hdf5File, names: Sequence[str]) -> Columns:
                 raise InputError(
                     f"{file.path} has changed: its {name} is {by(found.shape)} now, not {by(column.shape)}"
                 )
-            try:
-                found.read_direct(column)
-            except OSError as error:
-                raise InputError(
-                    f"{file.path}: its {name} cannot be read ({error}): write the file anew"
-                ) from error
+            found.read_direct(column)
             columns.append(column)
     return columns
 
 
-def _open(path: Path) -> h5py.File:
-    if not path.is_file():
-        raise InputError(f"{path} is not there: correct the list of HDF5 files")
-    try:
-        return h5py.File(path, "r")
-    except OSError as error:
-        raise InputError(f"{path} cannot be read as HDF5: {error}") from error
-
-
 def _data_set(file: h5py.File, path: Path, name: str) -> h5py.Dataset:
-    try:
-        found = file.get(name)
-    except (OSError, RuntimeError, KeyError) as error:
-        raise InputError(f"{path}: its {name} cannot be read ({error}): write the file anew") from error
+    found = file.get(name)
     if not isinstance(found, h5py.Dataset):
         raise InputError(
             f"{path} has no data set {name}; the tops of the layer name them: it has {_names(file)}"

@@ -15,7 +15,8 @@ from batchbrew.caffe.layer import layer
 from batchbrew.caffe.memory_limit import MemoryLimit
 from batchbrew.dataset.images import ImageError, decode, read_image_bytes
 from batchbrew.errors import InputError
-from batchbrew.nets.shapes.registry import Refusal, by
+from batchbrew.nets.shapes.network import answer_for, check_tops
+from batchbrew.nets.shapes.registry import Known, Refusal, by
 from batchbrew.proto import caffe_pb2 as pb
 
 MODES = ("warp", "square")
@@ -116,6 +117,7 @@ class WindowData(BatchLayer):
         if not transform.crop_size:
             raise Refusal("crop_size must be given in transform_param: the side to which boxes are warped")
         self._check(param, transform.crop_size)
+        check_tops(self.layer_param, answer_for(self.layer_param, [], tops, Known()).tops)
         return WindowBatches(param, transform)
 
     @staticmethod

@@ -124,7 +124,7 @@ def answer_for(layer: pb.LayerParameter, bottoms: Sequence[Shape], tops: int, kn
     kind = LAYER_TYPES.get(layer.type)
     if kind is None:
         return _foreign(layer, tops, known)
-    _check_arity(kind, layer, len(bottoms), tops)
+    check_arity(kind, layer, len(bottoms), tops)
     return kind.rule(Site(layer, bottoms, tops, known))
 
 
@@ -196,7 +196,8 @@ def _foreign(layer: pb.LayerParameter, tops: int, known: Known) -> Answer:
     )
 
 
-def _check_arity(kind: LayerType, layer: pb.LayerParameter, bottoms: int, tops: int) -> None:
+def check_arity(kind: LayerType, layer: pb.LayerParameter, bottoms: int, tops: int) -> None:
+    """Raises Refusal for numbers of bottoms or tops that the type does not take, and of what belongs to each."""
     if not kind.bottoms.admits(bottoms):
         raise Refusal(f"takes {kind.bottoms} bottoms, not {bottoms}")
     if not kind.tops.admits(tops):

@@ -118,7 +118,7 @@ def test_what_is_wrong_is_told_with_layer_file_and_value(folder: Path, tmp_path:
         ("other.h5", "huge", "its huge is 1099511627776: Caffe's blobs hold 2,147,483,647 numbers at most"),
         ("other.h5", "flat short", "has 2 rows in flat, but 1 in short"),
         ("empty.h5", "flat", "empty.h5 has no rows"),
-        ("cut.h5", "flat", "cut.h5 cannot be read as HDF5"),
+        ("cut.h5", "flat", "cut.h5 is not an HDF5 file, or damaged"),
         ("none.h5", "flat", "none.h5 is not there"),
         ("", "flat", "lists no HDF5 files"),
         (
