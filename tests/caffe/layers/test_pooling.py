@@ -36,6 +36,7 @@ WINDOWS = {
     "rounded up": ("kernel_size: 3 stride: 2", (6, 8), (3, 4)),
     "clipped": ("kernel_size: 2 stride: 2 pad: 1", (5, 6), (3, 4)),
     "padded by more than half": ("kernel_size: 3 stride: 2 pad: 2", (6, 5), (4, 4)),
+    "padded by more than half, and clipped": ("kernel_size: 5 stride: 4 pad: 3", (6, 10), (3, 4)),
     "sides": ("kernel_h: 1 kernel_w: 4 stride_h: 2 stride_w: 3 pad_h: 0 pad_w: 3", (5, 6), (3, 3)),
     "larger than the image": ("kernel_size: 7 stride: 4", (5, 4), (1, 1)),
     "rounded down": ("kernel_size: 3 stride: 2 round_mode: FLOOR", (6, 8), (2, 3)),
