@@ -5,7 +5,10 @@ writes `from batchbrew import caffe`.
 """
 
 import batchbrew.caffe.layers  # noqa: F401  (registers all types of layers)
+from batchbrew.caffe import io
 from batchbrew.caffe.blob import Blob
+from batchbrew.caffe.classifier import Classifier
+from batchbrew.caffe.detector import Detector
 from batchbrew.caffe.engine_log import init_log, log
 from batchbrew.caffe.layer import Layer, layer_type_list
 from batchbrew.caffe.mode import (
@@ -22,6 +25,10 @@ from batchbrew.caffe.mode import (
     solver_rank,
 )
 from batchbrew.caffe.net import Net
+
+# In pycaffe `caffe.layers` is not a package, but what makes layers for a NetSpec: so it is here for who asks for the
+# attribute. `import batchbrew.caffe.layers.NAME` goes on finding the package.
+from batchbrew.caffe.net_spec import NetSpec, layers, params, to_proto
 from batchbrew.caffe.parallel import NCCL, has_nccl
 from batchbrew.caffe.solvers import (
     AdaDeltaSolver,
@@ -44,17 +51,23 @@ __all__ = [
     "AdaGradSolver",
     "AdamSolver",
     "Blob",
+    "Classifier",
+    "Detector",
     "Layer",
     "NesterovSolver",
     "Net",
+    "NetSpec",
     "RMSPropSolver",
     "SGDSolver",
     "Timer",
     "get_solver",
     "has_nccl",
     "init_log",
+    "io",
     "layer_type_list",
+    "layers",
     "log",
+    "params",
     "set_device",
     "set_mode_cpu",
     "set_mode_gpu",
@@ -64,4 +77,5 @@ __all__ = [
     "set_solver_rank",
     "solver_count",
     "solver_rank",
+    "to_proto",
 ]
