@@ -27,6 +27,7 @@ setup(
         "matplotlib>=3.6",
         "torch>=2.4",
         "h5py>=3.8",
+        "six",  # pycaffe brings it, and its scripts count on that
     ],
     extras_require={
         "dev": ["pytest>=8", "pytest-xdist>=3", "hypothesis>=6", "ruff", "mypy", "build", "setuptools>=70.1"],
