@@ -46,11 +46,11 @@ class MemoryData(StandardLayer):
         """Nothing: each batch has the shape that the prototxt says."""
 
     def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
-        """Give the next batch."""
+        """Give the next batch; from now on labels are N×1×1×1, as in Caffe, which has N until then."""
         if self._data is None or self._labels is None:
             raise Refusal("has nothing to give yet: call net.set_input_arrays(data, labels) first")
         batch = slice(self._place, self._place + self.layer_param.memory_data_param.batch_size)
-        for blob, array in zip(top, (self._data[batch], self._labels[batch].reshape(-1)), strict=True):
+        for blob, array in zip(top, (self._data[batch], self._labels[batch]), strict=True):
             blob.reshape(*array.shape)
             blob.data_tensor = torch.from_numpy(array.copy())
         self._place = batch.stop % len(self._data)

@@ -1,9 +1,9 @@
-"""The same net in real Caffe and in ours: what its blobs hold after each of some forward passes."""
+"""The same net in real Caffe and in ours: their blobs' shapes, and what they hold after some forward passes."""
 
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from batchbrew.caffe.net import Net
 from batchbrew.proto import caffe_pb2 as pb
 
-Blobs = dict[str, NDArray[np.float32]]  # by pass and name, "0 data"
+Blobs = dict[str, NDArray[Any]]  # by pass and name, "0 data"; "shape data" before the first pass
 
 PROBE = """
 import sys, caffe, numpy
@@ -20,6 +20,8 @@ for case in open(sys.argv[1]).read().splitlines():
     name, phase, passes, count, rank = case.split("\\t")
     caffe.set_solver_count(int(count)); caffe.set_solver_rank(int(rank))
     net = caffe.Net(name, int(phase))
+    for blob in net.blobs:
+        found["%s shape %s" % (name, blob)] = numpy.array(net.blobs[blob].data.shape)
     for number in range(int(passes)):
         net.forward()
         for blob in net.blobs:
@@ -71,7 +73,7 @@ def in_real_caffe(caffe_python: Path, cases: Sequence[Case], folder: Path) -> di
 def in_ours(case: Case, folder: Path) -> Blobs:
     """The same of our engine. The solvers' count and rank are for the caller to set."""
     net = Net(case.write(folder), case.phase)
-    blobs = {}
+    blobs = {f"shape {name}": np.array(blob.shape) for name, blob in net.blobs.items()}
     for number in range(case.passes):
         net.forward()
         blobs.update({f"{number} {name}": blob.data.copy() for name, blob in net.blobs.items()})

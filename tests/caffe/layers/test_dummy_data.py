@@ -7,6 +7,7 @@ import pytest
 
 from batchbrew.caffe import mode
 from batchbrew.caffe.layer import LayerError
+from batchbrew.caffe.layers import dummy_data
 from batchbrew.errors import InputError
 from tests.caffe.layers.engines import Case, in_ours, in_real_caffe, make
 
@@ -69,6 +70,6 @@ def test_what_is_refused(tmp_path: Path, param: str, complaint: str) -> None:
 
 def test_what_does_not_fit_into_memory_is_not_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("batchbrew.caffe.memory_limit.available_bytes", lambda: 1000)
-    monkeypatch.setattr("batchbrew.caffe.layers.dummy_data.fill", lambda *_: pytest.fail("it is made"))
+    monkeypatch.setattr(dummy_data, "fill", lambda *_: pytest.fail("it is made"))
     with pytest.raises(LayerError, match=r"layer dummy \(DummyData\): the net takes"):
         make(tmp_path, layer("shape { dim: 200 }"))

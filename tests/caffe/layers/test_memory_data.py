@@ -31,12 +31,12 @@ def test_batches_go_round_and_see_later_changes(tmp_path: Path) -> None:
     seen = []
     for _ in range(4):
         out = memory.forward()
-        seen.append((memory.blobs["data"].data[0, 0, 0, 0], out["label"].tolist()))
+        seen.append((memory.blobs["data"].data[0, 0, 0, 0], out["label"].ravel().tolist()))
         data[0, 0, 0, 0] = -5  # before the first batch comes again; rectified
     assert seen == [(0, [100, 101]), (12, [102, 103]), (24, [104, 105]), (0, [100, 101])]
     assert data[0, 0, 0, 0] == -5  # not changed in place by the layer that works in place
     memory.set_input_arrays(data[2:4], labels[2:4].reshape(2, 1, 1, 1))
-    assert memory.forward()["label"].tolist() == [102, 103]
+    assert memory.forward()["label"].tolist() == [[[[102]]], [[[103]]]]
 
 
 @pytest.mark.parametrize(
