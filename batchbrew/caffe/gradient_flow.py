@@ -29,9 +29,7 @@ class FlowBuilder:
         asked = list(node.layer_param.propagate_down)
         needed = [self._blob_needs[blob] for blob in node.bottoms]
         self.flow.bottoms.append(asked or needed)
-        specs = (
-            node.layer_param.param
-        )  # the prototxt's: BatchNorm changes its own, and Caffe does not look there
+        specs = node.layer_param.param  # the prototxt's; BatchNorm changes its own, where Caffe does not look
         layer.param_propagate_down = [
             bool(specs[i].lr_mult) if i < len(specs) else True for i in range(len(layer.blobs))
         ]

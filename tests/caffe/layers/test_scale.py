@@ -144,12 +144,12 @@ def test_scale_in_place_keeps_x_though_somebody_looks_at_the_blob(tmp_path: Path
 
 
 def test_a_gradient_for_which_nothing_is_summed_is_a_tensor_of_its_own(tmp_path: Path) -> None:
-    fields = 'type: "Bias" bias_param { axis: 0 num_axes: -1 }'
+    fields = 'type: "Scale" scale_param { axis: 0 num_axes: -1 bias_term: true }'
     net = build(layer_case(fields, [[1.0]]), tmp_path / "case")
     net.forward()
     net.backward(y=np.array([[5]], np.float32))
     net.blobs["y"].diff[...] = 6
-    assert net.params["tested"][0].diff == 5
+    assert net.params["tested"][1].diff == 5
 
 
 def test_bias_passes_on_a_gradient_of_its_own(tmp_path: Path) -> None:
