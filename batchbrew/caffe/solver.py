@@ -105,12 +105,9 @@ class Solver:
 
     def step(self, iterations: int) -> None:
         """Train for so many iterations. Raises InputError where they would be more than Caffe counts."""
-        if self.iter + iterations > snapshot_files.LARGEST_ITERATION:
-            raise InputError(
-                f"{iterations:,} iterations after {self.iter:,}: Caffe counts up to {snapshot_files.LARGEST_ITERATION:,}"
-            )
+        if (stop := self.iter + iterations) > snapshot_files.LARGEST_ITERATION:
+            raise InputError(f"iteration {stop:,}: Caffe counts up to {snapshot_files.LARGEST_ITERATION:,}")
         self._smoothed = solver_log.SmoothedLoss(self.param.average_loss)
-        stop = self.iter + iterations
         self._pace.start()
         try:
             while self.iter < stop:
