@@ -16,7 +16,7 @@ from batchbrew.parity.engines import Engine, run_probe
 from batchbrew.parity.results import read_result
 
 CASES_AT_ONCE = 1500  # written, computed and compared together
-BULKY_CASES_AT_ONCE = 30
+BULKY_CASES_AT_ONCE = 12
 SECONDS_ROUNDS = 2  # of each batch of a campaign that goes by the clock
 
 
@@ -25,13 +25,14 @@ class Tally:
     """What came of all cases of one kind.
 
     `configurations` are those that both engines computed. The worst differences leave out ill-conditioned cases
-    (conditioning.py), which are counted apart.
+    (conditioning.py), which are counted apart, with the largest `times_own` among them.
     """
 
     kind: str
     configurations: int = 0
     refused: int = 0
     ill_conditioned: int = 0
+    times_own: float = 0.0
     forward: tuple[Worst, Case | None] = (Worst(), None)
     gradient: tuple[Worst, Case | None] = (Worst(), None)
     broken: list[Comparison] = field(default_factory=list)
@@ -46,6 +47,7 @@ class Tally:
             self.broken.append(comparison)
         if comparison.ill_conditioned:
             self.ill_conditioned += 1
+            self.times_own = max(self.times_own, comparison.times_own)
             return
         if comparison.forward.difference >= self.forward[0].difference:
             self.forward = comparison.forward, comparison.case

@@ -42,7 +42,8 @@ class Worst:
 class Comparison:
     """`refused`: neither engine computes it. `faults`: where they disagree in kind, not in degree, in words.
 
-    `ill_conditioned`: the case magnifies rounding, so that its differences say nothing (conditioning.py).
+    `ill_conditioned`: the case magnifies rounding; `times_own` is then how many times as large as Caffe's
+    difference from itself ours is (conditioning.py).
     """
 
     case: Case
@@ -51,6 +52,7 @@ class Comparison:
     refused: bool = False
     faults: tuple[str, ...] = ()
     ill_conditioned: bool = False
+    times_own: float = 0.0
 
     @property
     def broken(self) -> bool:

@@ -66,10 +66,10 @@ def judge_conditions(
 def _judged(comparison: Comparison, path: Path, copies: Sequence[Path], caffe: Engine) -> Comparison:
     answer = read_result(path, caffe.name)
     own = [compare(comparison.case, answer, read_result(copy, caffe.name)) for copy in copies]
-    own_forward = max(each.forward.difference for each in own)
-    own_gradient = max(each.gradient.difference for each in own)
-    forward, gradient = comparison.forward.difference, comparison.gradient.difference
-    excused = (forward <= max(FORWARD_TOLERANCE, MARGIN * own_forward)) and (
-        gradient <= max(GRADIENT_TOLERANCE, MARGIN * own_gradient)
-    )
-    return replace(comparison, ill_conditioned=excused)
+    pairs = [
+        (comparison.forward.difference, FORWARD_TOLERANCE, max(each.forward.difference for each in own)),
+        (comparison.gradient.difference, GRADIENT_TOLERANCE, max(each.gradient.difference for each in own)),
+    ]
+    times = [off / theirs if theirs else np.inf for off, tolerance, theirs in pairs if off > tolerance]
+    worst = max(times, default=0.0)
+    return replace(comparison, ill_conditioned=worst <= MARGIN, times_own=worst)

@@ -43,6 +43,7 @@ def _report_of(tally: Tally) -> Report:
         "configurations": tally.configurations,
         "refused_by_both": tally.refused,
         "ill_conditioned": tally.ill_conditioned,
+        "ill_conditioned_times_own": tally.times_own,
         "worst_forward": _worst(*tally.forward),
         "worst_gradient": _worst(*tally.gradient),
         "broken": [_broken(comparison) for comparison in tally.broken],
