@@ -44,12 +44,15 @@ class Native:
         return torch.convolution(x, weights, bias, *self._how)
 
     def backward(self, gradient: Tensor, x: Tensor, weights: Tensor, asked: Asked) -> Gradients:
-        """One call."""
-        size = [gradient.shape[1]]
-        result: Gradients = torch.ops.aten.convolution_backward(
-            gradient, x, weights, size, *self._how, list(asked)
-        )
-        return result
+        """One call, but for the bias of frozen weights: with that PyTorch computes the weights' gradient, too."""
+        down, learned, biased = asked
+        found: list[Tensor | None] = [None] * 3
+        if down or learned:
+            size, mask = [gradient.shape[1]], [down, learned, learned and biased]
+            found = list(torch.ops.aten.convolution_backward(gradient, x, weights, size, *self._how, mask))
+        if biased and not learned:
+            found[2] = gradient.sum((0, *range(2, gradient.dim())))
+        return found[0], found[1], found[2]
 
 
 class ByColumns:

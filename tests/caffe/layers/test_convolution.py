@@ -90,7 +90,19 @@ CASES: dict[str, tuple[Any, ...]] = {
         "Deconvolution", (2, 2, 3, 3), "kernel_size: 3 dilation: 0", (2, 2, 3, 3), (2, 2, 3, 3)
     ),
 }  # fmt: skip
-AGREED = [example(f"Convolution: {name}", convolution(*case)) for name, case in CASES.items()]
+AGREED = [
+    *(example(f"Convolution: {name}", convolution(*case)) for name, case in CASES.items()),
+    *(
+        example(f"{kind} that learns {rates}, {windows}", layer_case(
+            f'type: "{kind}" param {{ lr_mult: {rates[0]} }} param {{ lr_mult: {rates[1]} }} loss_weight: 1 '
+            f"propagate_down: {str(bool(rates[2])).lower()} convolution_param {{ num_output: 2 {windows} }}",
+            drawn(2, 2, 4, 4), learned=0, parameters={0: drawn(2, 2, 3, 3), 1: drawn(2)},
+        ))
+        for kind in ("Convolution", "Deconvolution")
+        for rates in ([0, 1, 1], [1, 0, 1], [0, 0, 1], [0, 1, 0], [1, 0, 0])
+        for windows in ("kernel_size: 3", "kernel_size: 3 dilation: 0")
+    ),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", AGREED)
