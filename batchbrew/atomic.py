@@ -70,6 +70,8 @@ def write_file(path: Path, content: bytes | str) -> None:
             temporary.unlink(missing_ok=True)
         if isinstance(error, OSError):
             raise InputError(f"{path} cannot be written: {error.strerror or error}") from error
+        if isinstance(error, ValueError):  # a zero byte in the name
+            raise InputError(f"{path} cannot be written: {error}") from error
         raise
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import h5py
 
 from batchbrew.errors import BatchBrewError, InputError
+from batchbrew.proto.files import is_folder, is_there
 
 # MemoryError: of a length in the file that is no length.
 FAULTS = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError, MemoryError)
@@ -17,7 +18,7 @@ def hdf5_file(path: Path, expected: str) -> Iterator[h5py.File]:
     """The open file. Raises InputError, saying that `expected` is, if it is not there, is none, or is found damaged
     while the block reads it.
     """
-    if not path.is_file():
+    if is_folder(path) or not is_there(path):
         raise InputError(f"{path} is not there: {expected} is expected")
     try:
         with h5py.File(path, "r") as file:

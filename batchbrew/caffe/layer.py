@@ -95,8 +95,9 @@ class StandardLayer(Layer):
     def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         """Make the parameters that the rule names, from the layer's own blobs or by its fillers."""
         shapes = self.answer(bottom, top).parameters
-        check_parameters(shapes)
-        MemoryLimit().check(sum(map(prod, shapes)))
+        if shapes:
+            check_parameters(shapes)
+            MemoryLimit().check(sum(map(prod, shapes)))
         fillers = [*self.fillers(), *[None] * len(shapes)]
         given = self.layer_param.blobs
         if given and len(given) != len(shapes):

@@ -23,6 +23,7 @@ from batchbrew.nets.shapes.registry import by
 from batchbrew.proto import caffe_pb2 as pb
 from batchbrew.proto.binary import read_binary, write_binary
 from batchbrew.proto.blobs import array_blob, blob_array
+from batchbrew.proto.files import is_folder
 
 HDF5_SUFFIX = ".h5"
 LARGEST_ITERATION = 2**31 - 1
@@ -45,7 +46,7 @@ def write_snapshot(
 ) -> None:
     """Write PREFIX_iter_N.caffemodel and .solverstate, or both with .h5. Raises InputError; nothing is half written."""
     stem = f"{param.snapshot_prefix}_iter_{iteration}"
-    if not Path(stem).parent.is_dir():
+    if not is_folder(Path(stem).parent):
         raise InputError(
             f"{stem}: no snapshot is written, its folder is not there: make it, and take a snapshot again"
         )

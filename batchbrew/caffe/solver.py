@@ -16,6 +16,7 @@ from batchbrew.caffe.updates import Updater
 from batchbrew.errors import EngineError, InputError
 from batchbrew.nets.shapes.registry import Refusal
 from batchbrew.proto import caffe_pb2 as pb
+from batchbrew.proto.files import is_there
 from batchbrew.solver.schedule import learning_rate, rate_after_steps
 
 
@@ -257,7 +258,7 @@ class Solver:
         history = self._updater.history
         state = snapshot_files.read_state(Path(path), history)
         if state.learned_net is not None:
-            if not Path(state.learned_net).exists():
+            if not is_there(Path(state.learned_net)):
                 raise InputError(
                     f"{path} goes with the weights {state.learned_net}, which are not there: start from the folder "
                     "that they are seen from"

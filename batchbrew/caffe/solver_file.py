@@ -6,6 +6,7 @@ from pathlib import Path
 from batchbrew.caffe import engine_log, mode
 from batchbrew.errors import InputError
 from batchbrew.proto import caffe_pb2 as pb
+from batchbrew.proto.files import is_folder, is_there
 from batchbrew.proto.text import read_prototxt
 
 OLD_TYPES = {
@@ -38,7 +39,7 @@ def read_solver(path: Path) -> pb.SolverParameter:
             "upgrade_proto.cpp:1108",
             f"snapshot_prefix was not specified and is set to {param.snapshot_prefix}",
         )
-    elif Path(param.snapshot_prefix).is_dir():
+    elif is_folder(Path(param.snapshot_prefix)):
         param.snapshot_prefix = str(Path(param.snapshot_prefix) / path.stem)
         engine_log.info(
             "upgrade_proto.cpp:1113",
@@ -154,7 +155,7 @@ def _net(given: pb.NetParameter | str, path: Path) -> pb.NetParameter:
     net = pb.NetParameter()
     if isinstance(given, pb.NetParameter):
         net.CopyFrom(given)
-    elif not Path(given).exists():
+    elif not is_there(Path(given)):
         raise InputError(
             f"{path} names the net {given}, which is not there: start from the folder that it is seen from"
         )

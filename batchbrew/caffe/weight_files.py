@@ -94,22 +94,25 @@ def save_hdf5(net: "Net", path: str | Path, write_diff: bool = False) -> None:
     content = BytesIO()
     with h5py.File(content, "w") as file:
         for group_name in ("data", "diff") if write_diff else ("data",):
+            group = file.create_group(group_name)
             for layer in net.layers:
-                group = file.require_group(group_name).create_group(layer.name)
-                for index, blob in enumerate(layer.blobs):
-                    if not net.is_borrowed(layer.name, index):
-                        group.create_dataset(str(index), data=getattr(blob, group_name))
+                own = [index for index in range(len(layer.blobs)) if not net.is_borrowed(layer.name, index)]
+                _write_group(
+                    group, layer, {str(index): getattr(layer.blobs[index], group_name) for index in own}
+                )
     write_file(Path(path), content.getvalue())
 
 
-def _new_group(parent: Any, layer: Layer) -> Any:
+def _write_group(parent: Any, layer: Layer, arrays: Mapping[str, Any]) -> None:
     """Raises LayerError for a name that HDF5 does not take, or takes for that of another layer."""
     try:
-        return parent.create_group(layer.name)
+        group = parent.create_group(layer.name)
+        for name, array in arrays.items():
+            group.create_dataset(name, data=array)
     except ValueError:
         raise LayerError(
-            f"layer {layer.name!r} ({layer.type}): cannot be saved to HDF5, where its name is empty, not a name, or "
-            "another layer's too: rename it, or save a .caffemodel (snapshot_format: BINARYPROTO)"
+            f"layer {layer.name!r} ({layer.type}): cannot be saved to HDF5, for which its name is none, or another "
+            "layer's too: rename it, or save a .caffemodel (snapshot_format: BINARYPROTO)"
         ) from None
 
 

@@ -196,11 +196,11 @@ def _close_given_up() -> None:
 
 def _check_file(path: Path) -> tuple[int, int]:
     """Device and inode of the data file of the LMDB. Raises InputError if there is none."""
-    if path.is_file():
-        raise InputError(f"{path} is a file; an LMDB is a folder with {DATA_FILE} in it: name the folder")
-    if not path.exists():
-        raise InputError(f"{path} does not exist: build it with `batchbrew lmdb build`")
     try:
+        if path.is_file():
+            raise InputError(f"{path} is a file; an LMDB is a folder with {DATA_FILE} in it: name the folder")
+        if not path.exists():
+            raise InputError(f"{path} does not exist: build it with `batchbrew lmdb build`")
         status = (path / DATA_FILE).stat()
     except FileNotFoundError:
         raise InputError(f"{path} is not an LMDB: there is no {DATA_FILE} in it") from None

@@ -6,6 +6,7 @@ from pathlib import Path
 from batchbrew.errors import InputError
 from batchbrew.nets.upgrade import upgraded
 from batchbrew.proto import caffe_pb2 as pb
+from batchbrew.proto.files import is_there
 from batchbrew.proto.text import read_prototxt
 
 
@@ -65,9 +66,9 @@ def _network_of_solver(path: Path, solver: pb.SolverParameter, phase: int) -> Ne
 def _beside(solver: Path, name: str) -> Path:
     """Caffe looks from the folder where training is started; a solver that was moved has its net beside it."""
     path = Path(name)
-    if not path.exists() and (solver.parent / path.name).exists():
+    if not is_there(path) and (solver.parent / path.name).exists():
         return solver.parent / path.name
-    if not path.exists():
+    if not is_there(path):
         raise InputError(
             f"{solver} names the net {name}, which is not there: start from the folder it is seen from"
         )

@@ -47,12 +47,27 @@ def read_file(path: Path, expected: str) -> bytes:
         raise InputError(f"{path} is not there: {expected} is expected") from None
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
+    except ValueError as error:  # a zero byte in the name
+        raise InputError(f"{path} cannot be read: {error}") from error
     return content
 
 
 def _check_size(path: Path, size: int) -> None:
     if size > MAX_FILE_BYTES:
         raise InputError(f"{path} has {size:,} bytes: Caffe reads no file over {MAX_FILE_BYTES:,} bytes")
+
+
+def is_there(path: Path) -> bool:
+    """Is there a file or folder of that name? Of one that the system does not take, there is none."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
+def is_folder(path: Path) -> bool:
+    """The same for a folder."""
+    return is_there(path) and path.is_dir()
 
 
 def known_format(content: bytes) -> str | None:

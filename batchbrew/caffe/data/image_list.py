@@ -70,6 +70,8 @@ def read_image_list(path: Path) -> tuple[list[bytes], NDArray[np.int32]]:
         lines = path.read_bytes().split(b"\n")
     except OSError as error:
         raise InputError(f"its source {path} cannot be read: {error.strerror or error}") from error
+    except ValueError as error:  # a zero byte in the name
+        raise InputError(f"its source {path} cannot be read: {error}") from error
     if not lines[-1]:
         lines.pop()  # behind the last line's end
     files: list[bytes] = []

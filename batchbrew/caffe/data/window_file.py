@@ -44,6 +44,8 @@ def read_windows(param: pb.WindowDataParameter) -> Windows:
         text = path.read_text(encoding="utf-8", errors="surrogateescape")
     except OSError as error:
         raise InputError(f"its source {path} cannot be read: {error.strerror or error}") from error
+    except ValueError as error:  # a zero byte in the name
+        raise InputError(f"its source {path} cannot be read: {error}") from error
     reader = _Reader(path, iter(text.split()))
     found = Windows()
     # Caffe compares in float32

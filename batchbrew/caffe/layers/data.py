@@ -10,6 +10,7 @@ from batchbrew.caffe.data.transformer import Transformer
 from batchbrew.caffe.layer import layer
 from batchbrew.nets.shapes.registry import Refusal
 from batchbrew.proto import caffe_pb2 as pb
+from batchbrew.proto.files import is_there
 
 
 @layer("Data")
@@ -26,7 +27,7 @@ class Data(ImageLayer):
         if not param.source:
             raise Refusal("has no source: name the folder of an LMDB in data_param")
         if param.backend != pb.DataParameter.LMDB:
-            if (source / "data.mdb").is_file():
+            if is_there(source / "data.mdb"):
                 raise Refusal(f"reads {source}, which is an LMDB: write `backend: LMDB` in data_param")
             raise Refusal(
                 f"reads {source} as a LevelDB, which only BVLC Caffe can: build an LMDB of its images"

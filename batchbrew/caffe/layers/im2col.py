@@ -27,8 +27,14 @@ class Columns:
         self._windows = windows
 
     def count(self, channels: int) -> int:
-        """How many numbers all columns have."""
-        return channels * prod(self.kernel) * prod(self.positions)
+        """How many numbers all columns have; or, if that is more, those of axes that come first with the image of
+        the others, out of which columns are gathered.
+        """
+        most = laid_out = channels * prod(self.image)
+        for taps, positions, size in zip(self.kernel, self.positions, self.image, strict=True):
+            laid_out = laid_out // size * taps * positions
+            most = max(most, laid_out)
+        return most
 
     def of(self, x: Tensor, fill: float = 0) -> Tensor:
         """N×C×image → N×C×kernel×positions."""

@@ -27,8 +27,8 @@ def python_layer(layer_param: pb.LayerParameter) -> Layer:
 
 def _module(layer_param: pb.LayerParameter) -> ModuleType:
     name = layer_param.python_param.module
-    if not name:
-        raise LayerError(f"layer {layer_param.name} (Python): python_param names no module")
+    if not name or name.startswith("."):
+        raise LayerError(f"layer {layer_param.name} (Python): python_param must name a module, not {name!r}")
     if name in sys.modules:
         return sys.modules[name]
     try:

@@ -10,8 +10,11 @@ from batchbrew.caffe import mode
 from batchbrew.caffe.blob import Blob
 from batchbrew.caffe.layer import StandardLayer, layer
 from batchbrew.caffe.layers import lstm_unit
+from batchbrew.caffe.memory_limit import MemoryLimit
 from batchbrew.nets.shapes.registry import Refusal
 from batchbrew.proto import caffe_pb2 as pb
+
+MOST_STEPS = 100_000  # each takes its time, however small it is; Caffe makes a dozen layers of each
 
 
 class _Recurrent(StandardLayer):
@@ -42,9 +45,14 @@ class _Recurrent(StandardLayer):
         self._carried = [torch.zeros(0)] * self.states
 
     def reshaped(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
-        """The number of streams may change, that of steps not."""
-        if bottom[0].shape[0] != self._steps:
-            raise Refusal(f"was built for {self._steps} steps, and cannot take {bottom[0].shape[0]}")
+        """The number of streams may change, that of steps not. Raises Refusal for more than can be kept."""
+        steps, streams = bottom[0].shape[:2]
+        if steps != self._steps:
+            raise Refusal(f"was built for {self._steps} steps, and cannot take {steps}")
+        if steps > MOST_STEPS:
+            raise Refusal(f"has {steps:,} steps: it is unrolled to {MOST_STEPS:,} at most; cut the sequences")
+        gates = self.blobs[0].shape[0]
+        MemoryLimit().check(2 * steps * streams * gates)  # with what each step keeps for the backward pass
 
     def allow_force_backward(self, index: int) -> bool:
         """Not to the marks."""

@@ -25,6 +25,8 @@ def _same_batch(at: Site) -> None:
             f"bottoms {at.layer.bottom[0]}, {by(scores)}, and {at.layer.bottom[1]}, {by(labels)}, "
             "must have the same first axis"
         )
+    if not count(scores):
+        raise Refusal(f"bottom {at.layer.bottom[0]}, {by(scores)}, has no numbers")
 
 
 def _label_each(at: Site, axis: int) -> None:

@@ -163,10 +163,7 @@ def check_tops(layer: pb.LayerParameter, tops: Sequence[Shape]) -> None:
     for shape in tops:
         if min(shape, default=1) < 1:
             raise EmptyBlobError(f"the output of layer {layer.name} would be {by(shape)}")
-        if len(shape) > MAX_AXES or prod(shape) > MAX_COUNT:
-            raise Refusal(
-                f"its output {by(shape)} is too large: Caffe's blobs hold {MAX_COUNT:,} numbers at most"
-            )
+        _check_size("output", shape)
 
 
 def check_parameters(shapes: Sequence[Shape]) -> None:
@@ -174,10 +171,16 @@ def check_parameters(shapes: Sequence[Shape]) -> None:
     for index, shape in enumerate(shapes):
         if min(shape, default=1) < 1:
             raise Refusal(f"its parameter {index} would be {by(shape)}")
-        if len(shape) > MAX_AXES or prod(shape) > MAX_COUNT:
-            raise Refusal(
-                f"its parameter {index}, {by(shape)}, is too large: Caffe's blobs hold {MAX_COUNT:,} numbers at most"
-            )
+        _check_size(f"parameter {index}", shape)
+
+
+def _check_size(what: str, shape: Shape) -> None:
+    if len(shape) > MAX_AXES:
+        raise Refusal(f"its {what} has {len(shape)} axes: Caffe's blobs have {MAX_AXES} at most")
+    if prod(shape) > MAX_COUNT:
+        raise Refusal(
+            f"its {what} {by(shape)} is too large: Caffe's blobs hold {MAX_COUNT:,} numbers at most"
+        )
 
 
 def _named(layer: pb.LayerParameter, text: str) -> str:

@@ -8,6 +8,8 @@ from batchbrew.nets.shapes.axes import canonical_axis, require_four_axes
 from batchbrew.nets.shapes.registry import ONE_OR_TWO, SOME, Answer, Refusal, Shape, Site, by, layer_rule
 from batchbrew.proto import caffe_pb2 as pb
 
+MAX_INT = 2**31 - 1
+
 
 class Window(NamedTuple):
     """Along one axis."""
@@ -93,7 +95,14 @@ def convolution_windows(parameter: pb.ConvolutionParameter, shape: Shape) -> tup
     for field, values in (("kernel_size", kernels), ("stride", strides)):
         if min(values, default=1) < 1:
             raise Refusal(f"{field} must be 1 or more, not {min(values)}")
+    _check_int(*kernels, *strides, *pads, *dilations)
     return axis, [Window(*each) for each in zip(kernels, strides, pads, dilations, strict=True)]
+
+
+def _check_int(*settings: int) -> None:
+    """Caffe holds them in an int, where larger ones are negative."""
+    if max(settings, default=0) > MAX_INT:
+        raise Refusal(f"has a kernel, stride, pad or dilation of {max(settings)}: {MAX_INT:,} is the most")
 
 
 def _by_axis(
