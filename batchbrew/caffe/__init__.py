@@ -4,8 +4,12 @@
 writes `from batchbrew import caffe`.
 """
 
+__version__ = "1.0.0"  # the Caffe whose behaviour this is
+
 import batchbrew.caffe.layers  # noqa: F401  (registers all types of layers)
-from batchbrew.caffe import io
+
+# Modules that scripts expect after `import caffe` alone: they write caffe.proto.caffe_pb2.Datum().
+from batchbrew.caffe import _caffe, classifier, detector, io, net_spec, proto, pycaffe
 from batchbrew.caffe.blob import Blob
 from batchbrew.caffe.classifier import Classifier
 from batchbrew.caffe.detector import Detector
@@ -41,8 +45,6 @@ from batchbrew.caffe.solvers import (
 )
 from batchbrew.caffe.timer import Timer
 
-__version__ = "1.0.0"  # the Caffe whose behaviour this is
-
 __all__ = [
     "NCCL",
     "TEST",
@@ -60,6 +62,9 @@ __all__ = [
     "RMSPropSolver",
     "SGDSolver",
     "Timer",
+    "_caffe",
+    "classifier",
+    "detector",
     "get_solver",
     "has_nccl",
     "init_log",
@@ -67,7 +72,10 @@ __all__ = [
     "layer_type_list",
     "layers",
     "log",
+    "net_spec",
     "params",
+    "proto",
+    "pycaffe",
     "set_device",
     "set_mode_cpu",
     "set_mode_gpu",
