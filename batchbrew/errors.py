@@ -1,5 +1,7 @@
 """What a user is told when something he gave, or his machine, cannot be worked with."""
 
+import unicodedata
+
 LONGEST = 1000  # characters of a text; a name of a megabyte would hide the rest of the line
 
 
@@ -13,11 +15,13 @@ class BatchBrewError(Exception):
         text = super().__str__()
         if len(text) > LONGEST:
             text = f"{text[: LONGEST // 2]} ... {text[-LONGEST // 2 :]}"
-        return text if text.isprintable() else "".join(map(_printable, text))
+        return text if text.isprintable() else "".join(map(_in_a_line, text))
 
 
-def _printable(character: str) -> str:
-    return character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
+def _in_a_line(character: str) -> str:
+    """Itself, or its escape: of control characters, ends of lines, and what no encoding has."""
+    breaks = unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp")
+    return character.encode("unicode_escape").decode("ascii") if breaks else character
 
 
 class InputError(BatchBrewError):
