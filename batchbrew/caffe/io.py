@@ -9,9 +9,9 @@ from batchbrew.caffe.conversion import (
     datum_to_array,
 )
 from batchbrew.caffe.pictures import load_image, oversample
+from batchbrew.caffe.proto import caffe_pb2  # so that `import caffe` alone gives caffe.proto, as in pycaffe
 from batchbrew.caffe.resizing import resize_image
 from batchbrew.caffe.transformer import Transformer
-from batchbrew.proto import caffe_pb2
 
 __all__ = [
     "Transformer",

@@ -48,6 +48,7 @@ caffe.io.load_image = lambda name: type("Image", (), {
     "astype": lambda self, kind: load(name).astype(kind).view(Forgiving)})()
 
 net, weights, settings, given, out = sys.argv[1:]
+caffe.set_random_seed(1)
 caffe.Net(net, caffe.TEST).save(weights)
 pairs = [(name, [np.array(window) for window in windows]) for name, windows in json.loads(given)]
 found = {}

@@ -198,6 +198,7 @@ def test_the_engine_runs_old_scripts(folder: Path) -> None:
         """
 import sys
 import caffe
+assert caffe.proto.caffe_pb2.NetParameter and caffe.io.Transformer and caffe.Classifier and caffe.Detector
 import caffe.io
 from caffe import layers as L, params as P
 from caffe.proto import caffe_pb2
@@ -220,7 +221,6 @@ caffe.Net("none.prototxt", caffe.TEST)
     found = run([*ENGINE, "script.py"], folder)
     assert found.stdout == "[[6.0, 6.0]] True\n"
     assert found.returncode == 1
-    lines = found.stderr.splitlines()
-    assert lines[0] == "Traceback (most recent call last):"
-    assert "script.py" in lines[1]
+    lines = found.stderr.splitlines()  # after the engine's log
+    assert "script.py" in lines[lines.index("Traceback (most recent call last):") + 1]
     assert "none.prototxt" in lines[-1]
