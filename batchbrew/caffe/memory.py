@@ -32,7 +32,7 @@ class Memory:
         self._head = Head.NOWHERE
         self._host: Tensor | None = None
         self._device: Tensor | None = None
-        self._view: weakref.ref[Tensor] | None = None  # what numpy arrays made of it keep alive
+        self._view: weakref.ref[NDArray[np.float32]] | None = None  # what all arrays handed out are views of
         self._room = self.count  # for how many numbers: the most that there ever were
         self._spare: Tensor | None = None  # what is left of those times, behind the numbers of now
         self._kept_elsewhere = False  # may somebody else rely on the tensor that is held here?
@@ -131,13 +131,17 @@ class Memory:
             host = host.clone()
         self._kept_elsewhere = False
         self._head, self._host, self._device = Head.HOST, host, None
+        array = None if self._view is None else self._view()
         viewed = self._viewed()
-        if viewed is None or viewed.data_ptr() != host.data_ptr() or viewed.numel() != host.numel():
-            array: NDArray[np.float32] = host.detach().reshape(-1).numpy()
-            assert isinstance(array.base, Tensor)
-            self._view = weakref.ref(array.base)  # the tensor that all arrays made of it keep alive
-            return array.reshape(shape)
-        return viewed.numpy().reshape(shape)
+        if (
+            array is None
+            or viewed is None
+            or viewed.data_ptr() != host.data_ptr()
+            or array.size != host.numel()
+        ):
+            array = host.detach().reshape(-1).numpy()
+            self._view = weakref.ref(array)
+        return array.reshape(shape)
 
     def _kept(self, tensor: Tensor) -> Tensor:
         """`tensor`, which shares its numbers with what is held unless that had to be laid out anew."""
@@ -146,7 +150,12 @@ class Memory:
         return tensor
 
     def _viewed(self) -> Tensor | None:
-        return None if self._view is None else self._view()
+        """The numbers of the arrays that somebody holds, in one row."""
+        array = None if self._view is None else self._view()
+        if array is None:
+            return None
+        assert isinstance(array.base, Tensor)
+        return array.base
 
     def _on_host(self) -> Tensor:
         if self._head is Head.NOWHERE:

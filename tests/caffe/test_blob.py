@@ -37,6 +37,17 @@ def test_a_view_that_somebody_holds_follows_what_layers_assign(part: str) -> Non
     assert getattr(blob, f"{part}_tensor").tolist() == [[1, 2], [9, 4]]
 
 
+def test_the_second_of_two_views_stays_live_when_the_first_is_let_go() -> None:
+    blob = Blob(2)
+    held = blob.data
+    held = blob.data
+    gc.collect()
+    blob.data_tensor = torch.tensor([1.0, 2.0])
+    assert held.tolist() == [1, 2]
+    held[0] = 9
+    assert blob.data_tensor.tolist() == [9, 2]
+
+
 def test_without_a_view_an_assigned_tensor_is_taken_as_it_is() -> None:
     blob, tensor = Blob(2, 2), torch.ones(2, 2)
     blob.data_tensor = tensor
