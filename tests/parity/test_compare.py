@@ -114,6 +114,15 @@ def test_a_bias_whose_gradient_cancels_is_measured_by_its_layer() -> None:
     assert compare(CASE, result(theirs), result(ours)).gradient.difference == pytest.approx(2)
 
 
+def test_diffs_that_nobody_wants_are_left_alone() -> None:
+    learns_nothing = parse_prototxt(
+        'layer { name: "i" type: "Input" top: "x" input_param { shape { dim: 1 } } }', pb.NetParameter
+    )
+    theirs, ours = result({"0|diff|x": numbers(1)}), result({"0|diff|x": numbers(2)})
+    assert compare(CASE, theirs, ours).broken
+    assert not compare(replace(CASE, net=learns_nothing), theirs, ours).broken
+
+
 ABORT = Refused(["signal 6"], "silence.cpp:1] Check failed: no noise", "build")
 GOOD = Refused(["LayerError", "InputError", "Exception"], "layer quiet: it is loud", "build")
 

@@ -80,6 +80,7 @@ def test_nudged_numbers_are_a_last_bit_off_and_ties_stay() -> None:
     ties = np.repeat(np.array([0, 1, -2, 3], np.float32), 5)
     assert len(set(nudged(ties, 2).tolist())) == 4
     np.testing.assert_array_equal(nudged(ties, 2).astype(int), ties.astype(int))
+    assert not any(nudged(np.zeros(1, np.float32), salt)[0] for salt in range(2**31, 2**31 + 20))
 
 
 def test_every_type_of_real_caffe_is_drawn(run_caffe: RunCaffe) -> None:

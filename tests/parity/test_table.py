@@ -47,6 +47,7 @@ def test_rows() -> None:
         ("ReLU", "3", "1", "1", "5.0e-06", "2.0e-05", "same"),
         ("Split", "0", "0", "0", "0", "0", "none"),
     ]
+    assert rows(report(broken()))[0][1] == "3"  # the broken one is not counted
     assert rows(report(broken()))[0][4:] == ("differs", "2.0e-05", "1 broken")
 
 
