@@ -136,7 +136,7 @@ class Solver:
         engine_log.info("solver.cpp:332", "Optimization Done.")
 
     def apply_update(self) -> None:
-        """Change the weights by their gradients; `iter` stays."""
+        """Change the weights by their gradients, and count that as an iteration."""
         rate = self._learning_rate()
         if self._is_due(self.param.display):
             engine_log.info("sgd_solver.cpp:112", f"Iteration {self.iter}, lr = {engine_log.number(rate)}")
@@ -146,6 +146,7 @@ class Solver:
             if not is_exhaustion(error):
                 raise
             raise EngineError(f"the update of iteration {self.iter} {exhausted()}") from error
+        self.iter += 1
 
     @property
     def lr(self) -> float:
@@ -188,7 +189,6 @@ class Solver:
         for callback in self._callbacks:
             callback.on_gradients_ready()
         self.apply_update()
-        self.iter += 1
         self._pace.iterations += 1
         if self._is_due(self.param.snapshot):
             self.snapshot()

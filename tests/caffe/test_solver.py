@@ -133,11 +133,11 @@ def test_callbacks_are_functions_or_an_object(tmp_path: Path) -> None:
             solver.add_callback(*wrong)
 
 
-def test_apply_update_leaves_the_iteration(tmp_path: Path) -> None:
+def test_apply_update_counts_as_an_iteration(tmp_path: Path) -> None:
     solver = solver_of(tmp_path)
     solver.net.params["w"][0].diff[...] = 2
     solver.apply_update()
-    assert solver.iter == 0
+    assert solver.iter == 1  # as in real pycaffe
     assert weight(solver) == pytest.approx(-0.2)
 
 
