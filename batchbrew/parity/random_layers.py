@@ -40,22 +40,24 @@ def _dropout(case: Case, layer: pb.LayerParameter, result: Result) -> Iterator[s
         dropped = given.size - int(kept.sum())
         if abs(dropped - expected) > SIGMAS * spread + 1:
             yield f"pass {number}: {dropped} of {given.size} dropped, not about {expected:.0f}"
-        above = _diff_above(case, layer, number, given)
+        above = _diff_above(case, layer, number, result)
         if above is None or f"{number}|diff|{bottom}" not in result.arrays:
             continue
         if not _close(result.arrays[f"{number}|diff|{bottom}"], np.where(kept, above * factor, 0)):
             yield f"pass {number}: gradients are not dropped and multiplied as the numbers were"
 
 
-def _diff_above(case: Case, layer: pb.LayerParameter, number: int, given: Array) -> Array | None:
+def _diff_above(case: Case, layer: pb.LayerParameter, number: int, result: Result) -> Array | None:
     """The gradient that came from above, if the layer passes one on."""
     learned_from = layer.bottom[0] not in case.net.layer[0].top
     if not case.net.force_backward and not (layer.loss_weight and learned_from and all(layer.propagate_down)):
         return None
-    for earlier in reversed(case.passes[: number + 1]):  # a diff stays until another is set
-        if layer.top[0] in earlier.diffs:
-            return earlier.diffs[layer.top[0]]
-    return np.full(given.shape, layer.loss_weight[0], np.float32)
+    top = layer.top[0]
+    if top in case.passes[number].diffs:
+        return case.passes[number].diffs[top]
+    if number:  # as the pass before left it
+        return result.arrays[f"{number - 1}|diff|{top}"]
+    return np.full(result.arrays[f"{number}|data|{top}"].shape, layer.loss_weight[0], np.float32)
 
 
 def _filled(case: Case, layer: pb.LayerParameter, result: Result) -> Iterator[str]:

@@ -57,3 +57,14 @@ def test_faults(wrong: Result, fault: str) -> None:
     assert fault in told
     (of_caffe,) = broken_properties(CASE, wrong, RIGHT)
     assert of_caffe.startswith("Caffe: ")
+
+
+def test_in_place_a_later_pass_begins_with_what_the_earlier_left() -> None:
+    net = parse_prototxt(NET.replace('top: "y"', 'top: "x"'), pb.NetParameter)
+    case = replace(CASE, net=net, passes=[Pass({"x": NUMBERS}, {"x": ABOVE}), Pass({"x": NUMBERS})])
+    data, factor = KEPT * NUMBERS * np.float32(1.25), KEPT * np.float32(1.25)
+    once, twice = ABOVE * factor, ABOVE * factor * factor
+    arrays = {"0|data|x": data, "0|diff|x": once, "1|data|x": data, "1|diff|x": twice}
+    right, wrong = Result(None, arrays, {}), Result(None, arrays | {"1|diff|x": once}, {})
+    assert list(broken_properties(case, right, right)) == []
+    assert len(list(broken_properties(case, right, wrong))) == 1
