@@ -71,8 +71,10 @@ class Blob:
         return self._legacy(3)
 
     def reshape(self, *shape: int) -> None:
-        """Give it another shape; where that has another number of elements, the data become zero, and the gradient
-        keeps what it has room for: that of a loss is its weight, which is set only once.
+        """Give it another shape. As in Caffe it keeps the numbers that it has room for, and has room for the most that
+        there ever were; where it takes more, all become zero.
+
+        Data that no Python saw since a layer assigned them become zero at once: the layer will assign them again.
 
         Raises InputError on more than 32 axes, a negative length or more than 2,147,483,647 elements.
         """
@@ -81,9 +83,9 @@ class Blob:
             return
         count = prod(lengths)
         if count != self._data.count:
-            self._data = Memory(lengths)
+            self._data = self._data.resized(lengths, keep=self._data.is_by_hand)
         if count != self._diff.count:
-            self._diff = self._diff.resized(lengths)
+            self._diff = self._diff.resized(lengths, keep=True)
         self._shape = lengths
 
     def reshape_like(self, other: "Blob") -> None:

@@ -25,7 +25,17 @@ class Memory:
     GPU it is brought up to date when the numbers are asked for again.
     """
 
-    __slots__ = ("_device", "_head", "_host", "_kept_elsewhere", "_room", "_shape", "_spare", "_view")
+    __slots__ = (
+        "_device",
+        "_head",
+        "_host",
+        "_kept_elsewhere",
+        "_room",
+        "_shape",
+        "_shown",
+        "_spare",
+        "_view",
+    )
 
     def __init__(self, shape: Shape) -> None:
         self._shape = shape
@@ -36,6 +46,9 @@ class Memory:
         self._room = self.count  # for how many numbers: the most that there ever were
         self._spare: Tensor | None = None  # what is left of those times, behind the numbers of now
         self._kept_elsewhere = False  # may somebody else rely on the tensor that is held here?
+        self._shown = (
+            False  # has Python seen the numbers, and perhaps written them, since a layer assigned them?
+        )
 
     @property
     def count(self) -> int:
@@ -55,20 +68,26 @@ class Memory:
             viewed.zero_()
             self._head, self._host = Head.HOST, viewed
 
-    def resized(self, shape: Shape) -> "Memory":
-        """Memory of another size that begins with the same numbers. As in Caffe there is room for the most numbers
-        that there ever were, and those come back; where it takes more room, all are zero.
+    @property
+    def is_by_hand(self) -> bool:
+        """May the numbers be somebody's own, and not those of a layer that will assign them again?"""
+        return self._shown or self._viewed() is not None
+
+    def resized(self, shape: Shape, keep: bool) -> "Memory":
+        """Memory of another size; with `keep` it begins with the same numbers. As in Caffe there is room for the most
+        numbers that there ever were, and those come back; where it takes more room, all are zero.
         """
         new = Memory(shape)
         if new.count > self._room:
             return new
         new._room = self._room
-        if not self.is_zero:
+        if keep and not self.is_zero:
             held = self.read(self._shape).flatten()
             held = held if self._spare is None else torch.cat([held, self._spare])
             held = torch.nn.functional.pad(held, (0, self._room - len(held)))
             new.replace(held[: new.count].clone().reshape(shape))
             new._spare = held[new.count :]
+            new._shown = True
         return new
 
     def read(self, shape: Shape) -> Tensor:
@@ -98,7 +117,7 @@ class Memory:
         """Hold `tensor` from now on: it belongs to this blob, nobody else may change it."""
         assert tensor.dtype == torch.float32, f"a blob holds float32, not {tensor.dtype}"
         self._shape = tuple(tensor.shape)
-        self._kept_elsewhere = False
+        self._kept_elsewhere = self._shown = False
         viewed = self._viewed()
         if viewed is not None and viewed.numel() != tensor.numel():
             viewed = None
@@ -129,7 +148,7 @@ class Memory:
             host = host.contiguous()
         elif self._kept_elsewhere and self._head is Head.HOST:
             host = host.clone()
-        self._kept_elsewhere = False
+        self._kept_elsewhere, self._shown = False, True
         self._head, self._host, self._device = Head.HOST, host, None
         array = None if self._view is None else self._view()
         viewed = self._viewed()

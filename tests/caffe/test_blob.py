@@ -88,15 +88,37 @@ def test_gradients_add_up_until_they_are_cleared() -> None:
     assert held.tolist() == [5, 6]
 
 
-def test_reshape_keeps_as_many_numbers_and_drops_others() -> None:
+def test_reshape_keeps_the_numbers_that_there_is_room_for() -> None:
     blob = Blob(2, 3)
     blob.data[...] = np.arange(6).reshape(2, 3)
     blob.reshape(3, 2)
     assert blob.data.tolist() == [[0, 1], [2, 3], [4, 5]]
     blob.reshape(4)
-    assert blob.data.tolist() == [0, 0, 0, 0]
+    assert blob.data.tolist() == [0, 1, 2, 3]
+    blob.reshape(6)
+    assert blob.data.tolist() == [0, 1, 2, 3, 4, 5]
     blob.reshape()
     assert blob.data.shape == () and blob.count == 1
+    blob.reshape(7)
+    assert blob.data.tolist() == [0] * 7
+
+
+def test_what_is_written_through_a_view_survives_a_reshape() -> None:
+    blob = Blob(3)
+    held = blob.data
+    blob.data_tensor = torch.ones(3)
+    held[0] = 5
+    blob.reshape(2)
+    assert blob.data.tolist() == [5, 1]
+
+
+def test_numbers_that_nobody_saw_are_not_carried_along() -> None:
+    blob = Blob(4)
+    blob.data_tensor = torch.ones(4)
+    blob.reshape(2)
+    blob.data[...] = [1, 2]
+    blob.reshape(4)
+    assert blob.data.tolist() == [1, 2, 0, 0]
 
 
 @pytest.mark.parametrize("shape", [(-1,), (2**31,), (70_000, 70_000), (1,) * 33])
