@@ -333,7 +333,8 @@ class Net:
 
     def set_input_arrays(self, data: Array, labels: Array) -> None:
         """Give the MemoryData layer that the net begins with its images (N×C×H×W) and labels (N, or N×1×1×1)."""
-        labels = labels.reshape(-1, 1, 1, 1) if labels.ndim == 1 else labels
+        if labels.ndim == 1:
+            labels = np.ascontiguousarray(labels).reshape(-1, 1, 1, 1)
         self._set_input_arrays(data, labels)
 
     def _set_input_arrays(self, data: Array, labels: Array) -> None:

@@ -37,6 +37,10 @@ def test_batches_go_round_and_see_later_changes(tmp_path: Path) -> None:
     assert data[0, 0, 0, 0] == -5  # not changed in place by the layer that works in place
     memory.set_input_arrays(data[2:4], labels[2:4].reshape(2, 1, 1, 1))
     assert memory.forward()["label"].tolist() == [[[[102]]], [[[103]]]]
+    memory.set_input_arrays(
+        data, np.stack([labels, labels + 1], 1)[:, 1]
+    )  # a column: as in pycaffe it is copied
+    assert memory.forward()["label"].ravel().tolist() == [101, 102]
 
 
 @pytest.mark.parametrize(
