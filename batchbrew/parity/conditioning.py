@@ -6,6 +6,7 @@ is beyond its tolerance, real Caffe computes the same case with its inputs and p
 bit, a few times. A difference not much larger than what that does to Caffe's own answer says nothing about ours.
 """
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,8 @@ from batchbrew.parity.results import read_result
 from batchbrew.parity.specimens.values import Array
 
 COPIES = 3
+# In a net a single number beside the kink of one ReLU is enough, which only some of the copies move across.
+COPIES_OF_NETS = 16
 MARGIN = 4  # a difference of so many times Caffe's own is not held against us
 
 
@@ -51,21 +54,38 @@ def judge_conditions(
 
     Each comes with the folder of its case, which holds Caffe's answer.
     """
-    if not suspects:
-        return []
-    for number, (comparison, _) in enumerate(suspects):
-        for copy in range(COPIES):
-            write_case(nudged_case(comparison.case, copy + 1), folder / f"{number:05d}-{copy}")
-    run_probe([caffe], folder)
-    return [
-        _judged(comparison, path, [folder / f"{number:05d}-{copy}" for copy in range(COPIES)], caffe)
-        for number, (comparison, path) in enumerate(suspects)
-    ]
+    judged = []
+    for number, (comparison, path) in enumerate(suspects):
+        copies = _Copies(comparison.case, path, caffe, folder / f"{number:05d}")
+        verdict = _judged(comparison, copies.of(range(COPIES)))
+        if not verdict.ill_conditioned and comparison.case.several_layers:
+            verdict = _judged(comparison, copies.of(range(COPIES, COPIES_OF_NETS)))
+        judged.append(verdict)
+    return judged
 
 
-def _judged(comparison: Comparison, path: Path, copies: Sequence[Path], caffe: Engine) -> Comparison:
-    answer = read_result(path, caffe.name)
-    own = [compare(comparison.case, answer, read_result(copy, caffe.name)) for copy in copies]
+class _Copies:
+    """Caffe's differences from itself over the nudged copies of a case, computed as they are asked for."""
+
+    def __init__(self, case: Case, answer: Path, caffe: Engine, folder: Path) -> None:
+        self._case, self._caffe, self._folder = case, caffe, folder
+        self._answer = read_result(answer, caffe.name)
+        self._known: list[Comparison] = []
+
+    def of(self, salts: Sequence[int]) -> list[Comparison]:
+        """Those of the copies with these salts, and of all before."""
+        batch = self._folder / f"{salts[0]}"
+        for salt in salts:
+            write_case(nudged_case(self._case, salt + 1), batch / f"{salt:02d}")
+        run_probe([self._caffe], batch)
+        for salt in salts:
+            nudged_answer = read_result(batch / f"{salt:02d}", self._caffe.name)
+            self._known.append(compare(self._case, self._answer, nudged_answer))
+        shutil.rmtree(batch)
+        return self._known
+
+
+def _judged(comparison: Comparison, own: Sequence[Comparison]) -> Comparison:
     pairs = [
         (comparison.forward.difference, FORWARD_TOLERANCE, max(each.forward.difference for each in own)),
         (comparison.gradient.difference, GRADIENT_TOLERANCE, max(each.gradient.difference for each in own)),
