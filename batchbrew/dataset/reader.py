@@ -2,20 +2,16 @@
 
 import contextlib
 import math
-import os
-import threading
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import lmdb
 import numpy as np
 from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
 from batchbrew.dataset.images import ImageError, check_header, decode_stored
+from batchbrew.dataset.lmdb_file import LmdbCursor, LmdbDamage, LmdbFile
 from batchbrew.errors import InputError
 from batchbrew.proto import caffe_pb2
 
@@ -36,14 +32,14 @@ class Record:
 class LmdbReader:
     """An LMDB opened for reading; iterate as often as you like, from any thread, also after a fork.
 
-    It is opened without LMDB's lock file, so read-only disks and other people's files are fine; a data set
-    does not change once it is built. Raises InputError if it is missing, no LMDB, truncated or empty.
+    No lock file is made, so read-only disks and other people's files are fine; a data set does not change once it
+    is built. Raises InputError if it is missing, no LMDB, truncated or empty.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._opened: lmdb.Environment | None = _open_shared(path)
-        self.count: int = self._environment.stat()["entries"]
+        self._opened: LmdbFile | None = _open(path)
+        self.count: int = self._file.meta.entries
         if self.count == 0:
             self.close()
             raise InputError(f"{path} is an LMDB without a record: build it anew")
@@ -57,22 +53,23 @@ class LmdbReader:
     def close(self) -> None:
         """Give the LMDB up; a second time does nothing."""
         if self._opened is not None:
-            _close_shared(self._opened)
+            self._opened.close()
             self._opened = None
 
     @property
-    def _environment(self) -> lmdb.Environment:
+    def _file(self) -> LmdbFile:
         assert self._opened is not None, "closed"
         return self._opened
 
     @contextlib.contextmanager
-    def cursor(self) -> Iterator[Any]:
-        """An lmdb.Cursor over keys and values, in Caffe's order (of the keys' bytes); at first on none of them."""
+    def cursor(self) -> Iterator[LmdbCursor]:
+        """A cursor over keys and values, in Caffe's order (of the keys' bytes); at first before all of them."""
         try:
-            with self._environment.begin() as transaction:
-                yield transaction.cursor()
-        except lmdb.Error as error:
-            raise InputError(f"{self.path} is damaged ({error}): build it anew") from error
+            yield LmdbCursor(self._file)
+        except LmdbDamage as damage:
+            raise InputError(f"{self.path} is damaged ({damage}): build it anew") from damage
+        except OSError as error:
+            raise InputError(f"{self.path} cannot be read: {error.strerror or error}") from error
 
     def items(self) -> Iterator[tuple[bytes, bytes]]:
         """Keys and unparsed values, in Caffe's order."""
@@ -84,7 +81,7 @@ class LmdbReader:
         step = max(self.count / max(wanted, 1), 1.0)
         chosen = {int(index * step) for index in range(min(wanted, self.count))}
         with self.cursor() as cursor:
-            for index, key in enumerate(cursor.iternext(keys=True, values=False)):
+            for index, key in enumerate(cursor.keys()):
                 if index in chosen:
                     yield key, cursor.value()
 
@@ -150,76 +147,32 @@ def datum_size(datum: caffe_pb2.Datum) -> tuple[int, int]:
     return header.height, header.width
 
 
-# One process may open an LMDB only once, and the same one may be wanted twice (training and test data alike).
-_shared: dict[tuple[int, int], tuple[lmdb.Environment, int]] = {}
-_shared_lock = threading.Lock()
-_given_up: deque[lmdb.Environment] = deque()
-
-
-def _open_shared(path: Path) -> lmdb.Environment:
-    identity = _check_file(path)
-    _close_given_up()
-    with _shared_lock:
-        environment, users = _shared.get(identity, (None, 0))
-        if environment is None:
-            environment = _open(path)
-        _shared[identity] = (environment, users + 1)
-    _close_given_up()
-    return environment
-
-
-def _close_shared(environment: lmdb.Environment) -> None:
-    _given_up.append(environment)
-    _close_given_up()
-
-
-def _close_given_up() -> None:
-    """Close what nobody uses any more.
-
-    Never waits for the lock: garbage collection may close a reader in a thread that holds it, and whoever holds it
-    comes here next.
-    """
-    while _given_up and _shared_lock.acquire(blocking=False):
-        try:
-            environment = _given_up.popleft()
-            identity = next(key for key, (shared, _) in _shared.items() if shared is environment)
-            users = _shared[identity][1] - 1
-            _shared[identity] = (environment, users)
-            if users == 0:
-                del _shared[identity]
-                environment.close()
-        except IndexError:  # another thread was faster
-            continue
-        finally:
-            _shared_lock.release()
-
-
-def _check_file(path: Path) -> tuple[int, int]:
-    """Device and inode of the data file of the LMDB. Raises InputError if there is none."""
+def _check_file(path: Path) -> None:
+    """Raises InputError if there is no data file of an LMDB."""
     try:
         if path.is_file():
             raise InputError(f"{path} is a file; an LMDB is a folder with {DATA_FILE} in it: name the folder")
         if not path.exists():
             raise InputError(f"{path} does not exist: build it with `batchbrew lmdb build`")
-        status = (path / DATA_FILE).stat()
+        (path / DATA_FILE).stat()
     except FileNotFoundError:
         raise InputError(f"{path} is not an LMDB: there is no {DATA_FILE} in it") from None
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
-    return status.st_dev, status.st_ino
 
 
-def _open(path: Path) -> lmdb.Environment:
+def _open(path: Path) -> LmdbFile:
+    _check_file(path)
     try:
-        environment = lmdb.open(str(path), readonly=True, lock=False, create=False, max_readers=1024)
-    except lmdb.Error as error:
-        raise InputError(f"{path} cannot be opened as an LMDB: {error}") from error
-    # LMDB maps the file into memory: touching a page beyond its end would kill the process (SIGBUS).
-    needed = (environment.info()["last_pgno"] + 1) * environment.stat()["psize"]
-    found = os.stat(path / DATA_FILE).st_size  # noqa: PTH116
+        file = LmdbFile(path / DATA_FILE)
+    except LmdbDamage as damage:
+        raise InputError(f"{path} cannot be opened as an LMDB: {damage}") from damage
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
+    needed, found = file.bytes_needed, file.bytes_found
     if found < needed:
-        environment.close()
+        file.close()
         raise InputError(
             f"{path} is truncated: {DATA_FILE} has {found:,} of {needed:,} bytes; copy or build it anew"
         )
-    return environment
+    return file

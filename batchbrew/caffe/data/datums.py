@@ -4,13 +4,13 @@ import weakref
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from batchbrew.caffe.data.images import StoredImage
 from batchbrew.caffe.data.transformer import Pixels
 from batchbrew.dataset.images import ImageError, decode, decode_grey, decode_stored
+from batchbrew.dataset.lmdb_file import LmdbCursor
 from batchbrew.dataset.reader import LmdbReader, datum_image, parse_datum, printable
 from batchbrew.errors import InputError
 from batchbrew.proto import caffe_pb2 as pb
@@ -50,13 +50,13 @@ class DatumStore:
                 at, self._last = index, (index, key)
                 yield key, value
 
-    def _go_back(self, cursor: Any) -> int:
+    def _go_back(self, cursor: LmdbCursor) -> int:
         """Put a new cursor to where the latest read ended; returns the number of that record."""
         if self._last is None or not cursor.set_key(self._last[1]):
             return -1
         return self._last[0]
 
-    def _move(self, cursor: Any, at: int, index: int) -> None:
+    def _move(self, cursor: LmdbCursor, at: int, index: int) -> None:
         if index == at:
             return
         if index == 0:
@@ -71,7 +71,7 @@ class DatumStore:
     def _key(self, index: int) -> bytes:
         if self._keys is None:
             with self._reader.cursor() as cursor:
-                self._keys = _Keys(list(cursor.iternext(keys=True, values=False)))
+                self._keys = _Keys(list(cursor.keys()))
         return self._keys[index]
 
 

@@ -59,6 +59,7 @@ def attempt(folder: Path) -> dict[str, Any]:
     except BaseException as error:
         result = _other(error, folder)
     sys.path.remove(str(folder))
+    sys.modules.pop("parity_layer", None)  # of the Python layers that are drawn
     result["seconds"] = time.process_time() - began
     gc.collect()
     return result

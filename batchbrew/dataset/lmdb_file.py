@@ -1,0 +1,271 @@
+"""The file of an LMDB, read page by page, of which nothing is trusted.
+
+The library itself maps the file into memory and follows whatever page numbers, offsets and lengths it finds there: one
+flipped bit ends the process (SIGSEGV, SIGBUS), and so does a disk that fails. Here each is checked before it is
+followed, and what cannot be read is an error. The layout is that of LMDB 0.9 on 64-bit little-endian machines, data
+version 1, which every Caffe writes (lmdb.h, mdb.c).
+"""
+
+import os
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+HEADER_BYTES = (
+    16  # of each page: its number, padding, flags, and the bounds of its free space or its length in pages
+)
+BRANCH, LEAF, OVERFLOW, META = 1, 2, 4, 8
+KINDS = BRANCH | LEAF | OVERFLOW | META
+LARGE_VALUE = 1  # flag of a node whose value lies on overflow pages
+MAGIC, VERSION = 0xBEEFC0DE, 1
+PAGE_BYTES = [2**power for power in range(8, 17)]
+NO_PAGE = 2**64 - 1
+MOST_LEVELS = 32
+
+_HEADER = struct.Struct("<QHHHH")
+_OVERFLOW_PAGES = struct.Struct("<I")  # in the place of the two bounds
+_META = struct.Struct("<II QQ IHHQQQQQ IHHQQQQQ QQ")  # behind a header
+_NODE = struct.Struct("<HHHH")
+_PAGE_NUMBER = struct.Struct("<Q")
+
+
+class LmdbDamage(Exception):
+    """The file is no LMDB, or not what it was when it was written; the text says where."""
+
+
+class Meta(NamedTuple):
+    """What the newest of the two first pages says of the whole: sizes, and where the tree begins."""
+
+    page_bytes: int
+    levels: int
+    entries: int
+    root: int
+    last_page: int
+
+
+class Page(NamedTuple):
+    """A page of the tree and where its nodes are."""
+
+    number: int
+    content: bytes
+    leaf: bool
+    nodes: tuple[int, ...]
+
+
+class LmdbFile:
+    """An LMDB's data file, open for reading, from any thread and after forks. Raises LmdbDamage, or OSError."""
+
+    def __init__(self, path: Path) -> None:
+        self._handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            self.bytes_found = os.fstat(self._handle).st_size
+            self.meta = self._newest_meta()
+        except BaseException:
+            self.close()
+            raise
+        self.bytes_needed = (self.meta.last_page + 1) * self.meta.page_bytes
+
+    def close(self) -> None:
+        """Give the file up; a second time does nothing."""
+        if self._handle >= 0:
+            os.close(self._handle)
+            self._handle = -1
+
+    def page(self, number: int) -> Page:
+        """A page of the tree, checked: it has at least one node, and each node begins in it."""
+        size = self.meta.page_bytes
+        if not 2 <= number <= self.meta.last_page:
+            raise LmdbDamage(f"page {number} is named, of {self.meta.last_page + 1}")
+        content = self._read(number * size, size)
+        found, _, flags, lower, upper = _HEADER.unpack_from(content)
+        if (
+            found != number
+            or flags & KINDS not in (BRANCH, LEAF)
+            or not HEADER_BYTES < lower <= upper <= size
+        ):
+            raise LmdbDamage(f"page {number} is none of the tree")
+        nodes = struct.unpack_from(f"<{(lower - HEADER_BYTES) // 2}H", content, HEADER_BYTES)
+        if lower % 2 or min(nodes) < upper or max(nodes) + _NODE.size > size:
+            raise LmdbDamage(f"page {number} has records beyond its end")
+        return Page(number, content, bool(flags & LEAF), nodes)
+
+    def key(self, page: Page, index: int) -> bytes:
+        """The key of a node."""
+        start = page.nodes[index]
+        *_, length = _NODE.unpack_from(page.content, start)
+        start += _NODE.size
+        if start + length > len(page.content):
+            raise LmdbDamage(f"page {page.number} has a key beyond its end")
+        return page.content[start : start + length]
+
+    def child(self, page: Page, index: int) -> int:
+        """The number of the page below a node of a branch."""
+        low, middle, high, _ = _NODE.unpack_from(page.content, page.nodes[index])
+        number: int = low | middle << 16 | high << 32
+        return number
+
+    def value(self, page: Page, index: int) -> bytes:
+        """The value of a node of a leaf."""
+        start = page.nodes[index]
+        low, high, flags, key_bytes = _NODE.unpack_from(page.content, start)
+        length, start = low | high << 16, start + _NODE.size + key_bytes
+        if flags not in (0, LARGE_VALUE):
+            raise LmdbDamage(f"page {page.number} has a record of flags {flags}, which no Caffe writes")
+        end = start + (length if not flags else _PAGE_NUMBER.size)
+        if end > len(page.content):
+            raise LmdbDamage(f"page {page.number} has a value beyond its end")
+        if not flags:
+            return page.content[start:end]
+        return self._large_value(_PAGE_NUMBER.unpack_from(page.content, start)[0], length)
+
+    def _large_value(self, number: int, length: int) -> bytes:
+        size = self.meta.page_bytes
+        pages = -(-(HEADER_BYTES + length) // size)
+        if not 2 <= number <= number + pages - 1 <= self.meta.last_page:
+            raise LmdbDamage(
+                f"pages {number} to {number + pages - 1} are named, of {self.meta.last_page + 1}"
+            )
+        content = self._read(number * size, HEADER_BYTES + length)
+        found, _, flags, *_ = _HEADER.unpack_from(content)
+        (held,) = _OVERFLOW_PAGES.unpack_from(content, _HEADER.size - _OVERFLOW_PAGES.size)
+        if found != number or flags & KINDS != OVERFLOW or held < pages:
+            raise LmdbDamage(f"page {number} does not begin a value of {length:,} bytes")
+        return content[HEADER_BYTES:]
+
+    def _newest_meta(self) -> Meta:
+        """Of the page with the number 0 and the one with 1 that which was written by the later transaction."""
+        first, transaction = self._meta(0)
+        second, later = self._meta(first.page_bytes)
+        if second.page_bytes != first.page_bytes:
+            raise LmdbDamage("its first two pages do not agree on the size of pages")
+        newest = second if later > transaction else first
+        most = self.bytes_found // _NODE.size
+        if (
+            newest.levels > MOST_LEVELS
+            or newest.entries > most
+            or (newest.root == NO_PAGE) != (not newest.entries)
+        ):
+            raise LmdbDamage(f"it says of itself: {newest.entries:,} records on {newest.levels} levels")
+        return newest
+
+    def _meta(self, offset: int) -> tuple[Meta, int]:
+        content = self._read(offset, HEADER_BYTES + _META.size)
+        flags = _HEADER.unpack_from(content)[2]
+        fields = _META.unpack_from(content, HEADER_BYTES)
+        magic, version, page_bytes = fields[0], fields[1], fields[4]
+        tree_flags, levels, *_, entries, root, last_page, transaction = fields[13:]
+        if not flags & META or magic != MAGIC:
+            raise LmdbDamage("it does not begin like one")
+        if version != VERSION or page_bytes not in PAGE_BYTES or tree_flags:
+            raise LmdbDamage(
+                f"version {version}, pages of {page_bytes} bytes, flags {tree_flags}: no Caffe writes these"
+            )
+        return Meta(page_bytes, levels, entries, root, last_page), transaction
+
+    def _read(self, offset: int, length: int) -> bytes:
+        content = os.pread(self._handle, length, offset) if offset + length <= self.bytes_found else b""
+        if len(content) != length:
+            raise LmdbDamage(f"it ends before byte {offset + length:,}")
+        return content
+
+
+class LmdbCursor:
+    """A place among the records, which are in the order of their keys' bytes; at first before all of them."""
+
+    def __init__(self, file: LmdbFile) -> None:
+        self._file = file
+        self._path: list[tuple[Page, int]] = []  # from the root to a leaf: the page, and the node of it
+        self._passed = 0  # records since the first; more than there are means that pages are in a ring
+
+    def first(self) -> bool:
+        """Go to the first record; False if there is none."""
+        self._path, self._passed = [], 0
+        if self._file.meta.entries:
+            self._descend(self._file.meta.root)
+        return bool(self._path)
+
+    def next(self) -> bool:
+        """Go to the record behind, or from before all of them to the first; False if there is none."""
+        if not self._path:
+            return self.first()
+        while self._path:
+            page, index = self._path.pop()
+            if index + 1 < len(page.nodes):
+                self._path.append((page, index + 1))
+                if not page.leaf:
+                    self._descend(self._file.child(page, index + 1))
+                self._passed += 1
+                if self._passed >= self._file.meta.entries:
+                    raise LmdbDamage(
+                        f"there are more records than the {self._file.meta.entries:,} that it names"
+                    )
+                return True
+        return False
+
+    def set_key(self, key: bytes) -> bool:
+        """Go to the record of that key; False, and before all records, if there is none."""
+        self._path, self._passed = [], 0
+        number = self._file.meta.root
+        for _ in range(self._file.meta.levels):
+            page = self._file.page(number)
+            index = self._last_at_most(key, page)
+            if page.leaf:
+                if index >= 0 and self._file.key(page, index) == key:
+                    self._path.append((page, index))
+                    return True
+                break
+            self._path.append((page, max(index, 0)))
+            number = self._file.child(page, max(index, 0))
+        self._path = []
+        return False
+
+    def key(self) -> bytes:
+        """The key here."""
+        return self._file.key(*self._here())
+
+    def value(self) -> bytes:
+        """The value here."""
+        return self._file.value(*self._here())
+
+    def item(self) -> tuple[bytes, bytes]:
+        """Both."""
+        return self.key(), self.value()
+
+    def keys(self) -> Iterator[bytes]:
+        """All keys. The cursor is then at each in turn."""
+        found = self.first()
+        while found:
+            yield self.key()
+            found = self.next()
+
+    def __iter__(self) -> Iterator[tuple[bytes, bytes]]:
+        """All keys with their values."""
+        for key in self.keys():
+            yield key, self.value()
+
+    def _here(self) -> tuple[Page, int]:
+        assert self._path, "at no record"
+        return self._path[-1]
+
+    def _descend(self, number: int) -> None:
+        """To the first leaf below page `number`."""
+        levels = self._file.meta.levels
+        while len(self._path) < levels:
+            page = self._file.page(number)
+            if page.leaf != (len(self._path) == levels - 1):
+                raise LmdbDamage(f"page {number} is not on its level")
+            self._path.append((page, 0))
+            if not page.leaf:
+                number = self._file.child(page, 0)
+
+    def _last_at_most(self, key: bytes, page: Page) -> int:
+        """The last node whose key is not beyond `key`; -1 if all are. The first one of a branch has none: it counts."""
+        low, high = -1 if page.leaf else 0, len(page.nodes) - 1
+        while low < high:
+            middle = (low + high + 1) // 2
+            if self._file.key(page, middle) <= key:
+                low = middle
+            else:
+                high = middle - 1
+        return low
