@@ -8,13 +8,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from batchbrew.caffe.memory import Memory, Shape
+from batchbrew.caffe.uncopied import Uncopied
 from batchbrew.errors import InputError
 from batchbrew.nets.shapes.registry import MAX_AXES, MAX_COUNT
 
 LEGACY_AXES = 4
 
 
-class Blob:
+class Blob(Uncopied):
     """What layers read and write: `data`, and its gradient `diff`, of one shape.
 
     Python sees numpy arrays (`data`, `diff`: C-contiguous float32, writable, live views as in pycaffe). Layers see

@@ -11,6 +11,7 @@ from typing import TypeVar
 from batchbrew.caffe.blob import Blob, BlobVec
 from batchbrew.caffe.fillers import fill
 from batchbrew.caffe.memory_limit import MemoryLimit
+from batchbrew.caffe.uncopied import Uncopied
 from batchbrew.errors import InputError
 from batchbrew.nets.shapes.families import LAYER_TYPES
 from batchbrew.nets.shapes.network import answer_for, check_parameters, check_tops
@@ -23,7 +24,7 @@ class LayerError(InputError, RuntimeError):
     """A layer that cannot be built or run; the text names it. pycaffe's callers catch RuntimeError."""
 
 
-class Layer:
+class Layer(Uncopied):
     """The base of all layers, and `caffe.Layer`: what a Python layer inherits from.
 
     `setup` is called once, `reshape` after it and before every forward pass. `forward` assigns the tops' data,

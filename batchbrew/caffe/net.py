@@ -18,6 +18,7 @@ from batchbrew.caffe.layer import Layer, LayerError, explained, make_layer
 from batchbrew.caffe.memory_limit import MemoryLimit, exhausted, is_exhaustion
 from batchbrew.caffe.net_log import NetLog
 from batchbrew.caffe.parameters import Learnable, ParameterTable
+from batchbrew.caffe.uncopied import Uncopied
 from batchbrew.caffe.wiring import wire
 from batchbrew.errors import InputError
 from batchbrew.nets.shapes.registry import Refusal
@@ -28,7 +29,7 @@ Array = NDArray[np.float32]
 LayerCallback = Callable[[int], Any]
 
 
-class Net:
+class Net(Uncopied):
     """A network as pycaffe has it: `Net(prototxt, phase, level=0, stages=None, weights=None)`, or in the old order
     `Net(prototxt, weights, phase)`.
 

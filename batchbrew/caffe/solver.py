@@ -11,6 +11,7 @@ from batchbrew.caffe import engine_log, mode, snapshot_files, solver_file, solve
 from batchbrew.caffe.debug_info import DebugInfo
 from batchbrew.caffe.memory_limit import MemoryLimit, exhausted, is_exhaustion
 from batchbrew.caffe.net import Net
+from batchbrew.caffe.uncopied import Uncopied
 from batchbrew.caffe.update_rules import RULES, UpdateRule
 from batchbrew.caffe.updates import Updater
 from batchbrew.errors import EngineError, InputError
@@ -39,7 +40,7 @@ class _Functions:
         self.on_gradients_ready = on_gradients_ready
 
 
-class Solver:
+class Solver(Uncopied):
     """The base of all solvers; `SGDSolver(prototxt)` and its like are made of a solver's prototxt.
 
     `iter` counts updates. As in pycaffe, the device is that of set_mode_cpu and set_mode_gpu, whatever the
