@@ -1,6 +1,8 @@
 """Hand-picked hostile inputs, and what is said of each: the layer, and the value."""
 
+import contextlib
 import struct
+from itertools import product
 from pathlib import Path
 
 import h5py
@@ -14,6 +16,7 @@ from batchbrew.caffe.net import Net
 from batchbrew.caffe.solver import Solver
 from batchbrew.caffe.solvers import get_solver
 from batchbrew.errors import EngineError, InputError
+from batchbrew.nets.shapes.families import LAYER_TYPES
 from batchbrew.proto import caffe_pb2 as pb
 from batchbrew.proto.blobs import array_blob
 
@@ -257,12 +260,58 @@ def test_columns_of_a_long_image_are_counted_where_they_are_most(
         made(tmp_path, net)
 
 
-def test_memory_that_the_machine_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_are_measured_before_they_are_filled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory_limit, "available_bytes", lambda: 1000)
+    monkeypatch.setattr("batchbrew.caffe.layer.fill", lambda *arguments: pytest.fail("filled"))
+    with pytest.raises(InputError, match=r"layer bad \(InnerProduct\): the net takes"):
+        made(tmp_path, of_image("InnerProduct", "inner_product_param { num_output: 5 }"))
+
+
+# What types cannot be built without; the rest takes defaults.
+NEEDED = {
+    "Convolution": "convolution_param { num_output: 2 kernel_size: 1 axis: 0 }",
+    "Deconvolution": "convolution_param { num_output: 2 kernel_size: 1 axis: 0 }",
+    "Embed": "embed_param { num_output: 2 input_dim: 3 }",
+    "HDF5Output": "hdf5_output_param { file_name: 'out.h5' }",
+    "Im2col": "convolution_param { kernel_size: 1 axis: 0 }",
+    "InnerProduct": "inner_product_param { num_output: 2 axis: 0 }",
+    "LSTM": "recurrent_param { num_output: 2 }",
+    "Pooling": "pooling_param { kernel_size: 1 }",
+    "RNN": "recurrent_param { num_output: 2 }",
+    "Reshape": "reshape_param { shape { } }",
+    "SPP": "spp_param { pyramid_height: 1 }",
+    "Scale": "scale_param { axis: 0 num_axes: 0 bias_term: true }",
+    "Tile": "tile_param { tiles: 2 axis: 0 }",
+}
+READS_FILES = ("Data", "HDF5Data", "ImageData", "Python", "WindowData")
+FEW_AXES = ("", "dim: 1", "dim: 1 dim: 1")
+
+
+@pytest.mark.parametrize("kind", [kind for kind in sorted(LAYER_TYPES) if kind not in READS_FILES])
+def test_blobs_of_few_axes(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No matter which types take them: nothing else than an InputError is raised."""
+    monkeypatch.chdir(tmp_path)
+    counts = range(LAYER_TYPES[kind].bottoms.least, (LAYER_TYPES[kind].bottoms.most or 2) + 1)
+    for shapes in (shapes for count in counts for shapes in product(FEW_AXES, repeat=min(count, 3))):
+        bottoms = [f"b{index}" for index in range(len(shapes))]
+        inputs = "".join(source(shape, name) for shape, name in zip(shapes, bottoms, strict=True))
+        tops = " ".join(f"y{index}" for index in range(LAYER_TYPES[kind].tops.least))
+        text = "force_backward: true " + inputs + layer(kind, NEEDED.get(kind, ""), " ".join(bottoms), tops)
+        with contextlib.suppress(InputError):
+            net = made(tmp_path, text)
+            net.forward()
+            net.backward()
+
+
+@pytest.mark.parametrize("numbers", [2**60, 2**62])
+def test_memory_that_the_machine_refuses(
+    numbers: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Temporaries that nobody counted."""
     net = made(tmp_path, of_image("ReLU"))
 
     def exhausted(*arguments: object) -> None:
-        torch.empty(2**60)
+        torch.empty(numbers)
 
     monkeypatch.setattr(net.layers[-1], "forward", exhausted)
     with pytest.raises(

@@ -27,7 +27,7 @@ class Span:
 
     def spread(self, factors: Tensor) -> Tensor:
         """The factors in the shape in which they meet x."""
-        return factors.reshape(*self._factors, *[1] * self._axes_behind)
+        return factors.reshape((*self._factors, *[1] * self._axes_behind))
 
     def gathered(self, numbers: Tensor) -> Tensor:
         """The sums of `numbers`, of x's shape, for each factor; a tensor of its own."""

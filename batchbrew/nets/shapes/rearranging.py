@@ -179,6 +179,8 @@ def arg_max(at: Site) -> Answer:
     """Where the largest are: along an axis, or in each image as a whole."""
     parameter, shape = at.layer.argmax_param, at.bottoms[0]
     whole = not parameter.HasField("axis")
+    if not shape:
+        raise Refusal("takes a blob with an axis of images (N×...), not a single number")
     axis = 1 if whole else canonical_axis(shape, parameter.axis)
     among = count(shape, 1) if whole else shape[axis]
     if not 1 <= parameter.top_k <= among:
@@ -207,6 +209,8 @@ def filter_(at: Site) -> Answer:
 def batch_reindex(at: Site) -> Answer:
     """Items of the first bottom by the indices in the second."""
     shape, indices = at.bottoms
+    if not shape:
+        raise Refusal(f"bottom {at.layer.bottom[0]} must have an axis of items, and is a single number")
     if len(indices) != 1:
         raise Refusal(f"bottom {at.layer.bottom[1]} must have one axis, not {by(indices)}")
     return Answer([(indices[0], *shape[1:])])
