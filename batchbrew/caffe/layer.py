@@ -83,7 +83,7 @@ class StandardLayer(Layer):
     def __init__(self, layer_param: pb.LayerParameter) -> None:
         super().__init__(layer_param)
         self.is_loss = LAYER_TYPES[layer_param.type].loss
-        self._seen: tuple[list[Shape], list[Shape]] | None = None
+        self._seen: list[list[Shape]] | None = None  # shapes for which the rule was asked
 
     def answer(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> Answer:
         """What the rule says of these bottoms. Raises Refusal."""
@@ -115,8 +115,8 @@ class StandardLayer(Layer):
                 fill(self.blobs[index], filler)
 
     def reshape(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
-        """Ask the rule, once for each combination of bottom shapes."""
-        if self._seen == _shapes(bottom, top):
+        """Ask the rule, once for each combination of shapes."""
+        if self._seen == _shapes(bottom, top, self.blobs):
             return
         answer = self.answer(bottom, top)
         check_tops(self.layer_param, answer.tops)
@@ -128,7 +128,7 @@ class StandardLayer(Layer):
                 )
             blob.reshape(*shape)
         self.reshaped(bottom, top)
-        self._seen = _shapes(bottom, top)
+        self._seen = _shapes(bottom, top, self.blobs)
 
     def reshaped(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         """What else depends on shapes alone; the tops have theirs already."""
@@ -141,8 +141,8 @@ class StandardLayer(Layer):
                 )
 
 
-def _shapes(bottom: Sequence[Blob], top: Sequence[Blob]) -> tuple[list[Shape], list[Shape]]:
-    return [blob.shape for blob in bottom], [blob.shape for blob in top]
+def _shapes(*groups: Sequence[Blob]) -> list[list[Shape]]:
+    return [[blob.shape for blob in group] for group in groups]
 
 
 Kind = TypeVar("Kind", bound=type[Layer])

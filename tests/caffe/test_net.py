@@ -246,6 +246,14 @@ def test_a_reshaped_input_reshapes_the_net(tmp_path: Path) -> None:
         net.forward()
 
 
+def test_a_reshaped_parameter_is_told_with_its_layer(tmp_path: Path) -> None:
+    net = caffe.Net(write(tmp_path, INPUT, inner("a", "x")), caffe.TEST)
+    net.forward()
+    net.params["a"][0].reshape(4, 3)
+    with pytest.raises(LayerError, match=r"layer a \(InnerProduct\): has parameter 0 of shape \(4, 3\), but"):
+        net.forward()
+
+
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
