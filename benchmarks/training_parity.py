@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
 """How far training on the torch engine is from training on real Caffe: ResNet-10 and AlexNet-BN, 50 iterations.
 
-    .venv/bin/python benchmarks/training_parity.py [--iterations 50] [--batch 8] [--nets resnet10,alexnet]
+    .venv/bin/python benchmarks/training_parity.py [--rate 0.01] [--iterations 50] [--batch 8] [--nets resnet10,alexnet]
 
 Both go on from one snapshot, taken after five iterations of real Caffe, over the same LMDB in the same order, without
 random crops. Beside it stand what real Caffe differs from itself by with one thread in place of two, and resuming:
 the first half in one engine and the second in the other, against real Caffe stopped and resumed in the middle.
+
+`--rate` is by what the paper's learning rate, scaled to the batch, is multiplied. At 1 a net that has just begun to
+train is chaotic: real Caffe with another number of threads is soon somewhere else.
 """
 
 import argparse
@@ -36,6 +39,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--rate", type=float, default=0.01)
     parser.add_argument("--iterations", type=int, default=50)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--nets", default=",".join(NETS))
@@ -43,15 +47,18 @@ def main() -> None:
     rows = {}
     for net in options.nets.split(","):
         with tempfile.TemporaryDirectory() as folder:
-            rows[net] = measure(net, Path(folder), options.iterations, options.batch)
-    write_results("training_parity", {"iterations": options.iterations, "batch": options.batch, **rows})
+            rows[net] = measure(net, Path(folder), options.iterations, options.batch, options.rate)
+    write_results(
+        f"training_parity_rate_{options.rate:g}",
+        {"iterations": options.iterations, "batch": options.batch, **rows},
+    )
 
 
-def measure(net: str, folder: Path, iterations: int, batch: int) -> dict[str, str]:
+def measure(net: str, folder: Path, iterations: int, batch: int, rate: float) -> dict[str, str]:
     """All comparisons for one net."""
     half = iterations // 2
     write_images(folder / "lmdb", CROPS[net], half * batch)  # so that a resumed run begins where the other is
-    solver = write_model(net, folder, batch)
+    solver = write_model(net, folder, batch, rate)
     caffe, ours = bvlc(find_caffe_python().path), torch()
     start = train(caffe, solver, WARM_UP_ITERATIONS, None, "start").state
     whole = train(caffe, solver, iterations, start, "bvlc")
@@ -84,7 +91,7 @@ def write_images(path: Path, size: int, count: int) -> None:
             transaction.put(b"%08d" % index, datum.SerializeToString())
 
 
-def write_model(net: str, folder: Path, batch: int) -> Path:
+def write_model(net: str, folder: Path, batch: int, rate: float) -> Path:
     """The net as its generator writes it, but for random crops and mirrors; its solver's file."""
     family, *options = NETS[net]
     options = [
@@ -104,7 +111,7 @@ def write_model(net: str, folder: Path, batch: int) -> Path:
     solver.net = str(file)
     for field in ("test_iter", "test_interval", "test_initialization", "snapshot"):
         solver.ClearField(field)
-    solver.base_lr *= batch / PAPERS_BATCH
+    solver.base_lr *= rate * batch / PAPERS_BATCH
     solver.solver_mode = solver.CPU
     solver.random_seed = 1
     path = folder / "solver.prototxt"

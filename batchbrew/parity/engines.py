@@ -2,12 +2,12 @@
 
 import os
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from batchbrew.errors import EngineError
+from batchbrew.training.engines import torch_engine
 
 PROBE = Path(__file__).with_name("probe.py")
 # One thread each: sums are then added in the same order every time, and two engines share a small machine.
@@ -30,11 +30,9 @@ def bvlc(caffe_python: Path, name: str = "bvlc") -> Engine:
 
 
 def torch() -> Engine:
-    """Ours, by `python -m batchbrew.caffe`; starting a process anew is expensive, and rarely needed."""
-    root = str(Path(__file__).parents[2])
-    path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
-    command = [sys.executable, "-m", "batchbrew.caffe"]
-    return Engine("torch", command, cases_a_process=200, environment={"PYTHONPATH": path})
+    """Ours; starting a process anew is expensive, and rarely needed."""
+    ours = torch_engine()
+    return Engine(ours.name, ours.command, cases_a_process=200, environment=ours.environment)
 
 
 def run_probe(engines: Sequence[Engine], folder: Path, timeout_seconds: float = 3600) -> None:

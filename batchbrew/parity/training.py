@@ -83,7 +83,7 @@ def difference(one: Trained, other: Trained) -> Difference:
     theirs = {layer.name: layer for layer in read_binary(other.model, pb.NetParameter).layer}
     for layer in read_binary(one.model, pb.NetParameter).layer:
         pairs = list(zip(layer.blobs, theirs[layer.name].blobs, strict=True))
-        together = layer.type in ("Convolution", "InnerProduct")
+        together = layer.type in ("Convolution", "InnerProduct", "Scale")
         for index, (mine, its) in enumerate(pairs):
             a, b = blob_array(mine), blob_array(its)
             scale = float(np.abs(blob_array(pairs[0][1]) if together else b).max())
