@@ -80,6 +80,8 @@ class Solver(Uncopied):
         self._smoothed = solver_log.SmoothedLoss(param.average_loss)
         self._pace = solver_log.Pace()
         self._debug_info = DebugInfo(self.net) if param.debug_info else None
+        for net in self.test_nets if param.debug_info else ():
+            DebugInfo(net, on=True)
 
     def _make_net(self, param: pb.NetParameter) -> Net:
         net = Net.from_param(param)

@@ -38,7 +38,7 @@ momentum: 0.9 snapshot: 4 snapshot_prefix: "PREFIX" clip_gradients: 0.3 average_
 """
 DEBUGGED = """
 net: "NET" base_lr: 0.05 lr_policy: "fixed" max_iter: 2 display: 1 debug_info: true iter_size: 2
-snapshot_format: HDF5 solver_type: NESTEROV
+snapshot_format: HDF5 solver_type: NESTEROV test_iter: 2 test_interval: 1
 """
 TRAIN = """
 import sys, caffe
