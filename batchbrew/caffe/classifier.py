@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from batchbrew.caffe.images.pictures import oversample as ten_crops
+from batchbrew.caffe.images.resizing import resize_image
+from batchbrew.caffe.images.transformer import Transformer
 from batchbrew.caffe.mode import TEST
 from batchbrew.caffe.net import Net
-from batchbrew.caffe.pictures import oversample as ten_crops
-from batchbrew.caffe.resizing import resize_image
-from batchbrew.caffe.transformer import Transformer
 from batchbrew.errors import InputError
 
 

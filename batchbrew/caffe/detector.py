@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from batchbrew.caffe.classifier import input_transformer
+from batchbrew.caffe.images.pictures import load_image
+from batchbrew.caffe.images.resizing import resize_image
 from batchbrew.caffe.mode import TEST
 from batchbrew.caffe.net import Net
-from batchbrew.caffe.pictures import load_image
-from batchbrew.caffe.resizing import resize_image
 from batchbrew.errors import InputError
 
 Windows = Iterable[Sequence[int]]

@@ -1,6 +1,6 @@
 """caffe.io: images, arrays and Caffe's messages."""
 
-from batchbrew.caffe.conversion import (
+from batchbrew.caffe.images.conversion import (
     array_to_blobproto,
     array_to_datum,
     arraylist_to_blobprotovector_str,
@@ -8,10 +8,10 @@ from batchbrew.caffe.conversion import (
     blobprotovector_str_to_arraylist,
     datum_to_array,
 )
-from batchbrew.caffe.pictures import load_image, oversample
+from batchbrew.caffe.images.pictures import load_image, oversample
+from batchbrew.caffe.images.resizing import resize_image
+from batchbrew.caffe.images.transformer import Transformer
 from batchbrew.caffe.proto import caffe_pb2  # so that `import caffe` alone gives caffe.proto, as in pycaffe
-from batchbrew.caffe.resizing import resize_image
-from batchbrew.caffe.transformer import Transformer
 
 __all__ = [
     "Transformer",

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from batchbrew.caffe import splines
+from batchbrew.caffe.images import splines
 from batchbrew.errors import InputError
 
 Floats = NDArray[np.floating[Any]]

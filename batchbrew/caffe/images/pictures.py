@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from batchbrew.caffe.resizing import MAX_NUMBERS
+from batchbrew.caffe.images.resizing import MAX_NUMBERS
 from batchbrew.dataset.images import ImageError, check_header, decode, read_image_bytes
 from batchbrew.errors import InputError
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from batchbrew.caffe.resizing import resize_image
+from batchbrew.caffe.images.resizing import resize_image
 from batchbrew.errors import InputError
 
 Array = NDArray[Any]
