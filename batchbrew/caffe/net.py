@@ -40,7 +40,7 @@ class Net(Uncopied):
         self,
         network_file: str | Path,
         *arguments: Any,
-        phase: pb.Phase | None = None,
+        phase: int | None = None,
         level: int = 0,
         stages: Sequence[str] | None = None,
         weights: str | Path | None = None,
