@@ -120,6 +120,8 @@ class StandardLayer(Layer):
             return
         answer = self.answer(bottom, top)
         check_tops(self.layer_param, answer.tops)
+        if top:
+            self._check_bottoms(bottom)
         self._check_parameters(answer)
         for blob, shape in zip(top, answer.tops, strict=True):
             if any(blob is other for other in bottom) and prod(shape) != blob.count:
@@ -132,6 +134,11 @@ class StandardLayer(Layer):
 
     def reshaped(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         """What else depends on shapes alone; the tops have theirs already."""
+
+    def _check_bottoms(self, bottom: Sequence[Blob]) -> None:
+        for name, blob in zip(self.layer_param.bottom, bottom, strict=True):
+            if not blob.count:
+                raise Refusal(f"has nothing to compute with: its bottom {name} is {by(blob.shape)}")
 
     def _check_parameters(self, answer: Answer) -> None:
         for index, (blob, shape) in enumerate(zip(self.blobs, answer.parameters, strict=False)):

@@ -141,9 +141,10 @@ def _hdf5_pairs(net: "Net", data: Any, path: str) -> Iterator[tuple[Blob, Any]]:
         group = data[layer.name]
         if not isinstance(group, h5py.Group):
             raise InputError(f"{path}: {layer.name} is no group of parameters")
-        if len(group) > len(layer.blobs):
+        held = sum(name.isdigit() for name in group)  # beside those there are layers of names like conv1/relu
+        if held > len(layer.blobs):
             raise LayerError(
-                f"layer {layer.name} ({layer.type}): has {len(layer.blobs)} parameters, but {path} holds {len(group)}"
+                f"layer {layer.name} ({layer.type}): has {len(layer.blobs)} parameters, but {path} holds {held}"
             )
         for index, blob in enumerate(layer.blobs):
             dataset = group.get(str(index))

@@ -303,6 +303,30 @@ def test_blobs_of_few_axes(kind: str, tmp_path: Path, monkeypatch: pytest.Monkey
             net.backward()
 
 
+@pytest.mark.parametrize("kind", ["ReLU", "Reduction", "Im2col", "BatchNorm"])
+def test_bottoms_that_a_program_empties(kind: str, tmp_path: Path) -> None:
+    net = made(tmp_path, of_image(kind, NEEDED.get(kind, "").replace("axis: 0", "")))
+    net.blobs["x"].reshape(1, 2, 0, 8)
+    with pytest.raises(InputError, match=r"layer bad .*(bottom x is 1×2×0×8|would be 1×2×0×8)"):
+        net.forward()
+
+
+@pytest.mark.parametrize(
+    "settings", ["stride: 40000", "stride: 2147483647 pad: 1", "stride: 40000 dilation: 2"]
+)
+def test_strides_at_which_onednn_crashes(settings: str, tmp_path: Path) -> None:
+    """One window, or one at each end: only what it sees counts."""
+    ones = "weight_filler { type: 'constant' value: 1 }"
+    net = made(tmp_path, "force_backward: true " + convolution(f"num_output: 1 kernel_size: 3 {settings} {ones}"))
+    net.blobs["x"].data[...] = 1
+    net.forward()
+    seen = 4 if "pad" in settings else 9
+    assert net.blobs["y"].data.tolist() == [[[[2 * seen]]]]
+    net.blobs["y"].diff[...] = 1
+    net.backward()
+    assert net.blobs["x"].diff.sum() == 2 * seen
+
+
 @pytest.mark.parametrize("numbers", [2**60, 2**62])
 def test_memory_that_the_machine_refuses(
     numbers: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -406,6 +430,20 @@ def test_names_that_hdf5_does_not_take(names: tuple[str, ...], tmp_path: Path) -
     with pytest.raises(InputError, match=r"layer '.*' \(InnerProduct\): cannot be saved to HDF5"):
         net.save_hdf5(tmp_path / "saved.h5")
     assert not (tmp_path / "saved.h5").exists()
+
+
+def test_layers_of_names_in_names(tmp_path: Path) -> None:
+    """Real Caffe writes this, and then takes the inner layer for a parameter of the outer one."""
+    learned = "inner_product_param { num_output: 2 weight_filler { type: 'xavier' } }"
+    layers = [layer("InnerProduct", learned, tops=name, name=name) for name in ("fc", "fc/inner")]
+    net = made(tmp_path, source("dim: 1 dim: 2") + "".join(layers))
+    net.save_hdf5(tmp_path / "saved.caffemodel.h5")
+    before = [blob.data.copy() for blobs in net.params.values() for blob in blobs]
+    for blob in (blob for blobs in net.params.values() for blob in blobs):
+        blob.data[...] = 9
+    net.copy_from(tmp_path / "saved.caffemodel.h5")
+    after = [blob.data for blobs in net.params.values() for blob in blobs]
+    assert all(np.array_equal(one, other) for one, other in zip(before, after, strict=True))
 
 
 # Solvers

@@ -16,6 +16,7 @@ from batchbrew.errors import InputError
 from batchbrew.nets.shapes.registry import MAX_AXES, MAX_COUNT, Shape, by
 
 EXPECTED = "a file with a data set for each top of the layer"
+KEPT_NUMBERS = 2**24  # of all files in memory, unless a single one has more
 Columns = list[NDArray[np.float32]]  # for each data set a number of rows, as many in all
 
 
@@ -27,12 +28,17 @@ class Hdf5File:
     rows: int
     shapes: tuple[Shape, ...]
 
+    @property
+    def numbers(self) -> int:
+        """How many there are in all data sets."""
+        return self.rows * sum(map(prod, self.shapes))
+
 
 class Hdf5Files:
     """The files of the list `source`; each has data sets called `names` of as many rows.
 
-    One file is in memory at a time. Raises InputError, naming the file, if one cannot be read or they do not fit
-    together.
+    One large file is in memory at a time, or several small ones. Raises InputError, naming the file, if one cannot be
+    read or they do not fit together.
     """
 
     def __init__(self, source: Path, names: Sequence[str]) -> None:
@@ -45,7 +51,7 @@ class Hdf5Files:
                     f"{file.path} has rows of {_each(self._names, file.shapes)}, but {first.path} has "
                     f"{_each(self._names, first.shapes)}: the files of one list must be alike"
                 )
-        self._loaded: tuple[int, Columns] | None = None
+        self._loaded: dict[int, Columns] = {}
 
     @property
     def row_shapes(self) -> Sequence[Shape]:
@@ -54,10 +60,11 @@ class Hdf5Files:
 
     def columns(self, file: int) -> Columns:
         """The content of a file, as float32."""
-        if self._loaded is None or self._loaded[0] != file:
-            self._loaded = None  # its memory first
-            self._loaded = file, _load(self.files[file], self._names)
-        return self._loaded[1]
+        if file not in self._loaded:
+            if sum(self.files[other].numbers for other in (*self._loaded, file)) > KEPT_NUMBERS:
+                self._loaded.clear()  # its memory first
+            self._loaded[file] = _load(self.files[file], self._names)
+        return self._loaded[file]
 
 
 class FileRows:
@@ -100,7 +107,7 @@ def _look(path: Path, names: Sequence[str]) -> Hdf5File:
 
 def _load(file: Hdf5File, names: Sequence[str]) -> Columns:
     limit, columns = MemoryLimit(), []
-    limit.check(sum(file.rows * prod(shape) for shape in file.shapes))
+    limit.check(file.numbers)
     with hdf5_file(file.path, EXPECTED) as opened:
         for name, shape in zip(names, file.shapes, strict=True):
             found = _data_set(opened, file.path, name)

@@ -16,6 +16,8 @@ from batchbrew.nets.shapes.windows import Window, convolution_windows
 from batchbrew.proto import caffe_pb2 as pb
 
 MOST_AXES = 3  # that PyTorch's convolutions take
+# From strides of 32,768 on, oneDNN's gradients crash or hang (PyTorch 2.13); they hop over any image anyway.
+LARGEST_STEP = 4096
 POINT = Window(kernel=1, stride=1, pad=0, dilation=1)
 # gradients of input, weights and bias; None where not asked for
 Gradients = tuple[Tensor | None, Tensor | None, Tensor | None]
@@ -132,7 +134,9 @@ class _Convolving(StandardLayer):
         image, positions = wide[2:], narrow[2:]
         group = self.layer_param.convolution_param.group
         fits = all(
-            window.dilation and window.extent <= size + 2 * window.pad
+            window.dilation
+            and window.extent <= size + 2 * window.pad
+            and max(window.stride, window.pad, window.dilation) <= LARGEST_STEP
             for window, size in zip(windows, image, strict=True)
         )
         if fits and len(windows) <= MOST_AXES:
