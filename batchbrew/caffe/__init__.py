@@ -34,7 +34,7 @@ from batchbrew.caffe.net import Net
 # attribute. `import batchbrew.caffe.layers.NAME` goes on finding the package.
 from batchbrew.caffe.net_spec import NetSpec, layers, params, to_proto
 from batchbrew.caffe.parallel import NCCL, has_nccl
-from batchbrew.caffe.solvers import (
+from batchbrew.caffe.solving.solvers import (
     AdaDeltaSolver,
     AdaGradSolver,
     AdamSolver,

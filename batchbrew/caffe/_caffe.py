@@ -17,8 +17,8 @@ from batchbrew.caffe.mode import (
 )
 from batchbrew.caffe.net import Net
 from batchbrew.caffe.parallel import NCCL, has_nccl
-from batchbrew.caffe.solver import Solver
-from batchbrew.caffe.solvers import (
+from batchbrew.caffe.solving.solver import Solver
+from batchbrew.caffe.solving.solvers import (
     AdaDeltaSolver,
     AdaGradSolver,
     AdamSolver,

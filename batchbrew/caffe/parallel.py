@@ -15,7 +15,7 @@ from torch import Tensor
 
 from batchbrew.caffe import mode
 from batchbrew.caffe.blob import Blob
-from batchbrew.caffe.solver import Solver
+from batchbrew.caffe.solving.solver import Solver
 from batchbrew.errors import EngineError, InputError
 
 WAIT = timedelta(hours=2)  # the others wait as long as the first process takes for its tests

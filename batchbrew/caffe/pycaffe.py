@@ -2,7 +2,7 @@
 
 from batchbrew.caffe.net import Net
 from batchbrew.caffe.parallel import NCCL
-from batchbrew.caffe.solvers import (
+from batchbrew.caffe.solving.solvers import (
     AdaDeltaSolver,
     AdaGradSolver,
     AdamSolver,

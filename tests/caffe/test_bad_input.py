@@ -13,8 +13,8 @@ import torch
 from batchbrew import caffe
 from batchbrew.caffe import memory_limit
 from batchbrew.caffe.net import Net
-from batchbrew.caffe.solver import Solver
-from batchbrew.caffe.solvers import get_solver
+from batchbrew.caffe.solving.solver import Solver
+from batchbrew.caffe.solving.solvers import get_solver
 from batchbrew.errors import EngineError, InputError
 from batchbrew.nets.shapes.families import LAYER_TYPES
 from batchbrew.proto import caffe_pb2 as pb
@@ -317,7 +317,9 @@ def test_bottoms_that_a_program_empties(kind: str, tmp_path: Path) -> None:
 def test_strides_at_which_onednn_crashes(settings: str, tmp_path: Path) -> None:
     """One window, or one at each end: only what it sees counts."""
     ones = "weight_filler { type: 'constant' value: 1 }"
-    net = made(tmp_path, "force_backward: true " + convolution(f"num_output: 1 kernel_size: 3 {settings} {ones}"))
+    net = made(
+        tmp_path, "force_backward: true " + convolution(f"num_output: 1 kernel_size: 3 {settings} {ones}")
+    )
     net.blobs["x"].data[...] = 1
     net.forward()
     seen = 4 if "pad" in settings else 9

@@ -21,8 +21,8 @@ import numpy as np
 from batchbrew import caffe
 from batchbrew.caffe.layer import StandardLayer
 from batchbrew.caffe.net import Net
-from batchbrew.caffe.solver import Solver
-from batchbrew.caffe.solvers import get_solver
+from batchbrew.caffe.solving.solver import Solver
+from batchbrew.caffe.solving.solvers import get_solver
 from batchbrew.errors import BatchBrewError
 
 SMALL_NUMBERS = 2**21  # in all blobs of a net that is run

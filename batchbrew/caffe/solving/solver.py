@@ -7,13 +7,14 @@ from typing import ClassVar, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from batchbrew.caffe import engine_log, mode, snapshot_files, solver_file, solver_log
+from batchbrew.caffe import engine_log, mode
 from batchbrew.caffe.debug_info import DebugInfo
 from batchbrew.caffe.memory_limit import MemoryLimit, exhausted, is_exhaustion
 from batchbrew.caffe.net import Net
+from batchbrew.caffe.solving import snapshot_files, solver_file, solver_log
+from batchbrew.caffe.solving.update_rules import RULES, UpdateRule
+from batchbrew.caffe.solving.updates import Updater
 from batchbrew.caffe.uncopied import Uncopied
-from batchbrew.caffe.update_rules import RULES, UpdateRule
-from batchbrew.caffe.updates import Updater
 from batchbrew.errors import EngineError, InputError
 from batchbrew.nets.shapes.registry import Refusal
 from batchbrew.proto import caffe_pb2 as pb

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from batchbrew.caffe.update_rules import RULES
+from batchbrew.caffe.solving.update_rules import RULES
 from batchbrew.proto import caffe_pb2 as pb
 from batchbrew.proto.binary import read_binary
 from batchbrew.proto.blobs import blob_array
-from tests.caffe.training_cases import (
+from tests.caffe.solving.training_cases import (
     ITERATIONS,
     Arrays,
     Training,

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchbrew import caffe
-from tests.caffe import training_probe
+from tests.caffe.solving import training_probe
 
 Arrays = dict[str, NDArray[np.float32]]
 ITERATIONS = 24

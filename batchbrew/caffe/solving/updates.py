@@ -11,7 +11,7 @@ from torch import Tensor
 from batchbrew.caffe import engine_log
 from batchbrew.caffe.blob import Blob
 from batchbrew.caffe.parameters import Learnable
-from batchbrew.caffe.update_rules import UpdateRule, float32
+from batchbrew.caffe.solving.update_rules import UpdateRule, float32
 from batchbrew.errors import InputError
 from batchbrew.proto import caffe_pb2 as pb
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from batchbrew.caffe.solver import Solver
-from batchbrew.caffe.solver_file import read_solver
+from batchbrew.caffe.solving.solver import Solver
+from batchbrew.caffe.solving.solver_file import read_solver
 from batchbrew.errors import InputError
 
 

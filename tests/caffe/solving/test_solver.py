@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from batchbrew import caffe
-from batchbrew.caffe.solver import Solver
+from batchbrew.caffe.solving.solver import Solver
 from batchbrew.errors import InputError
 from batchbrew.proto import caffe_pb2 as pb
 from batchbrew.solver.schedule import learning_rate
-from tests.caffe.training_probe import draw_weights
+from tests.caffe.solving.training_probe import draw_weights
 from tests.conftest import RunCaffe
 
 NET = """

@@ -9,13 +9,20 @@ import numpy as np
 import pytest
 
 from batchbrew import caffe
-from batchbrew.caffe.solver import Solver
+from batchbrew.caffe.solving.solver import Solver
 from batchbrew.errors import InputError
 from batchbrew.proto import caffe_pb2 as pb
 from batchbrew.proto.binary import read_binary, write_binary
 from batchbrew.proto.blobs import array_blob, blob_array, blob_diff
-from tests.caffe.training_cases import Arrays, Training, assert_close, in_ours, in_real_caffe, write_training
-from tests.caffe.training_probe import draw_weights
+from tests.caffe.solving.training_cases import (
+    Arrays,
+    Training,
+    assert_close,
+    in_ours,
+    in_real_caffe,
+    write_training,
+)
+from tests.caffe.solving.training_probe import draw_weights
 
 FORMATS = ["BINARYPROTO", "HDF5"]
 CASES = [(type_, format_) for type_ in ("SGD", "Adam") for format_ in FORMATS]

@@ -1,0 +1,1 @@
+"""Solvers: Caffe's training loop, its six update rules, snapshots and log."""
