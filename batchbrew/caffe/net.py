@@ -46,7 +46,7 @@ class Net(Uncopied):
         weights: str | Path | None = None,
     ) -> None:
         given = _arguments(arguments, phase=phase, level=level, stages=stages, weights=weights)
-        param = read_prototxt(Path(network_file), pb.NetParameter)
+        param = _read(Path(network_file))
         param.state.phase, param.state.level = given["phase"], given["level"]
         param.state.stage.extend(given["stages"] or ())  # beside those of the file
         self._init(param)
@@ -373,6 +373,17 @@ class Net(Uncopied):
             if not is_exhaustion(error):
                 raise
             raise explained(self.layers[index], Refusal(exhausted())) from error
+
+
+class NetFileError(InputError, RuntimeError):
+    """A net's file that cannot be read; pycaffe's callers catch RuntimeError."""
+
+
+def _read(path: Path) -> pb.NetParameter:
+    try:
+        return read_prototxt(path, pb.NetParameter)
+    except InputError as error:
+        raise NetFileError(str(error)) from None
 
 
 def _arguments(arguments: tuple[Any, ...], **named: Any) -> dict[str, Any]:
