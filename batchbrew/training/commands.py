@@ -108,8 +108,8 @@ def _engine(name: str | None, run: Path | None, caffe_python: Path | None) -> En
     if name is None and caffe_python is not None:
         name = "bvlc"
     if name is None:
-        name = DEFAULT_ENGINE if run is None else engine_of_run(run)
-    return find_engine(name, caffe_python)
+        name = None if run is None else engine_of_run(run)
+    return find_engine(name or DEFAULT_ENGINE, caffe_python)
 
 
 def _say(notes: Sequence[str], console: Console) -> None:

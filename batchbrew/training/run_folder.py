@@ -208,9 +208,9 @@ def look_at_run(root: Path) -> RunFolder:
     return RunFolder(root, _read_settings(root), lock=None)
 
 
-def engine_of_run(root: Path) -> str:
-    """The name of the engine that a run was last trained on. Raises InputError if there is no run."""
-    return _read_settings(root).engine
+def engine_of_run(root: Path) -> str | None:
+    """The name of the engine that a run was last trained on; None if there is no run. Raises InputError if damaged."""
+    return _read_settings(root).engine if (root / "run.json").exists() else None
 
 
 def _read_settings(root: Path) -> RunSettings:
