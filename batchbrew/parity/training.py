@@ -1,6 +1,7 @@
 """The same training in both engines: from one snapshot, with the same images in the same order."""
 
 import json
+import math
 import os
 import subprocess
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from batchbrew.errors import EngineError
 from batchbrew.parity.engines import Engine
 from batchbrew.proto import caffe_pb2 as pb
 from batchbrew.proto.binary import read_binary
-from batchbrew.proto.blobs import blob_array
+from batchbrew.proto.blobs import Floats, blob_array
 from batchbrew.proto.text import read_prototxt, write_prototxt
 
 TINY = 1e-12
@@ -36,7 +37,8 @@ class Difference:
 
     `loss` is the largest relative difference of the losses of one iteration. `weights` is the largest difference of two
     numbers of a parameter at the end, by the largest magnitude in it, or for a bias in the layer's weights: before a
-    BatchNorm a bias has no gradient but rounding. BatchNorm's statistics count each by its own magnitude.
+    BatchNorm a bias has no gradient but rounding. BatchNorm's statistics count each by its own magnitude, its means,
+    which may cancel to nothing, by the standard deviations where those are larger.
     """
 
     loss: float
@@ -83,11 +85,21 @@ def difference(one: Trained, other: Trained) -> Difference:
     theirs = {layer.name: layer for layer in read_binary(other.model, pb.NetParameter).layer}
     for layer in read_binary(one.model, pb.NetParameter).layer:
         pairs = list(zip(layer.blobs, theirs[layer.name].blobs, strict=True))
-        together = layer.type in ("Convolution", "InnerProduct", "Scale")
+        scales = _scales(layer.type, [blob_array(its) for _, its in pairs])
         for index, (mine, its) in enumerate(pairs):
-            a, b = blob_array(mine), blob_array(its)
-            scale = float(np.abs(blob_array(pairs[0][1]) if together else b).max())
-            apart = float(np.abs(a - b).max()) / max(scale, TINY)
+            apart = float(np.abs(blob_array(mine) - blob_array(its)).max()) / max(scales[index], TINY)
             if not apart <= worst:
                 worst, where = apart, f"parameter {index} of {layer.name}"
     return Difference(loss, worst, where)
+
+
+def _scales(kind: str, blobs: Sequence[Floats]) -> list[float]:
+    """By what each parameter's difference is divided."""
+    scales = [float(np.abs(blob).max()) for blob in blobs]
+    if kind in ("Convolution", "InnerProduct", "Scale"):
+        return [scales[0]] * len(scales)
+    if (
+        kind == "BatchNorm"
+    ):  # sums, times the same factor: mean·f and variance·f, so deviation·f = √(variance·f·f)
+        scales[0] = max(scales[0], math.sqrt(scales[1] * scales[2]))
+    return scales
