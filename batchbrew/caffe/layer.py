@@ -4,6 +4,7 @@ A layer of ours, and a Python layer of a user, are written alike. Standard layer
 their parameters, from `batchbrew.nets.shapes`, where every Caffe type has its rule.
 """
 
+import difflib
 from collections.abc import Callable, Sequence
 from math import prod
 from typing import TypeVar
@@ -172,9 +173,10 @@ def make_layer(layer_param: pb.LayerParameter) -> Layer:
     """The layer that `layer_param` describes, not yet set up. Raises LayerError for an unknown type."""
     kind = LAYERS.get(layer_param.type)
     if kind is None:
+        near = difflib.get_close_matches(layer_param.type, LAYERS, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(sorted(LAYERS))}"
         raise LayerError(
-            f"layer {layer_param.name} has type {layer_param.type!r}, which this engine does not have; "
-            f"it has {', '.join(sorted(LAYERS))}"
+            f"layer {layer_param.name} has type {layer_param.type!r}, which this engine does not have: {hint}"
         )
     return kind(layer_param)
 

@@ -23,6 +23,7 @@ from batchbrew.caffe.wiring import wire
 from batchbrew.errors import InputError
 from batchbrew.nets.shapes.registry import Refusal
 from batchbrew.proto import caffe_pb2 as pb
+from batchbrew.proto.files import is_there
 from batchbrew.proto.text import read_prototxt
 
 Array = NDArray[np.float32]
@@ -47,11 +48,14 @@ class Net(Uncopied):
     ) -> None:
         given = _arguments(arguments, phase=phase, level=level, stages=stages, weights=weights)
         param = _read(Path(network_file))
+        weights = given["weights"]
+        if weights is not None and not is_there(Path(weights)):  # before the net is built, as pycaffe
+            raise NetFileError(f"{weights} is not there: a caffemodel is expected")
         param.state.phase, param.state.level = given["phase"], given["level"]
         param.state.stage.extend(given["stages"] or ())  # beside those of the file
         self._init(param)
-        if given["weights"] is not None:
-            self.copy_from(given["weights"])
+        if weights is not None:
+            self.copy_from(weights)
 
     @classmethod
     def from_param(cls, param: pb.NetParameter) -> "Net":
@@ -376,7 +380,7 @@ class Net(Uncopied):
 
 
 class NetFileError(InputError, RuntimeError):
-    """A net's file that cannot be read; pycaffe's callers catch RuntimeError."""
+    """A net's file that cannot be read, or weights that are not there; pycaffe's callers catch RuntimeError."""
 
 
 def _read(path: Path) -> pb.NetParameter:

@@ -118,6 +118,8 @@ def _verdict(of: Report) -> str:
         return f"{len(of['broken'])} broken"
     if not of["configurations"]:
         return "none"
+    if of["ill_conditioned"] == of["configurations"]:
+        return "unclear"  # nothing was compared
     return "same"
 
 

@@ -60,7 +60,11 @@ def resume_run(
     if other_device := choices.cpu or choices.gpu is not None:
         device = _device(caffe_pb2.SolverParameter(), choices, engine)
     folder = open_run(run)
-    _check_order(folder.settings.shuffle, engine)
+    if folder.settings.shuffle and not engine.skips_unread:
+        raise InputError(
+            f"{run} is a run with --shuffle, which needs --engine torch: go on with that, or begin a new run with "
+            "--weights and this one's newest snapshot"
+        )
     if other_device:
         folder.use_device(device)
     folder.use_engine(engine.name)

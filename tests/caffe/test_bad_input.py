@@ -135,7 +135,10 @@ NETS = {
     + layer("TanH", name="again"): r"layer again \(TanH\): its top y is already made by layer bad",
     of_image("ReLU", "param { } param { }"): r"layer bad \(ReLU\): has 2 param, but only 0 parameters",
     of_image("ReLU", "loss_weight: 1 loss_weight: 2"): r"layer bad \(ReLU\): has 2 loss_weight for 1 tops",
-    of_image("Nope"): "layer bad has type 'Nope', which this engine does not have",
+    of_image("Nope"): "layer bad has type 'Nope', which this engine does not have: it has AbsVal, Accuracy, ",
+    of_image(
+        "Poling"
+    ): r"layer bad has type 'Poling', which this engine does not have: did you mean Pooling\?",
     "layer { " * 5000: r"net\.prototxt:1:.*LayerParameter has no field \"layer\"",
     of_image(
         "ReLU", bottoms="n" * 10**6

@@ -187,6 +187,8 @@ def test_all_forms_of_the_constructor(tmp_path: Path) -> None:
 def test_a_file_that_is_not_there_is_a_runtime_error_as_in_pycaffe(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match=r"gone\.prototxt is not there"):
         caffe.Net(tmp_path / "gone.prototxt", caffe.TEST)
+    with pytest.raises(RuntimeError, match=r"gone\.caffemodel is not there"):
+        caffe.Net(write(tmp_path, INPUT), str(tmp_path / "gone.caffemodel"), caffe.TEST)
 
 
 def test_parts_of_a_net_run_by_layer_name(tmp_path: Path) -> None:

@@ -51,6 +51,12 @@ def test_rows() -> None:
     assert rows(report(broken()))[0][4:] == ("differs", "2.0e-05", "1 broken")
 
 
+def test_where_every_case_is_ill_conditioned_nothing_is_the_same() -> None:
+    tally = Tally("ReLU")
+    tally.count(Comparison(CASES[3], Worst(1.0, "0 data c"), ill_conditioned=True))
+    assert rows(report({"ReLU": tally}))[0][1:] == ("1", "0", "1", "0", "0", "unclear")
+
+
 def test_json_has_how_to_see_the_worst_again() -> None:
     found = json.loads(as_json(report(broken(), seed=7)))
     assert found["seed"] == 7

@@ -120,7 +120,9 @@ def test_a_shuffled_run_that_was_stopped_goes_on_in_its_own_order(tiny_model: Ma
     for one, other in zip(last_weights("parts"), last_weights("whole"), strict=True):
         np.testing.assert_array_equal(one, other)
     text = output_of("train", "--resume", "--run", "parts", "--engine", "bvlc", status=1)
-    assert "--shuffle needs --engine torch" in text
+    assert "parts is a run with --shuffle, which needs --engine torch: go on with that" in " ".join(
+        text.split()
+    )
     output_of("train", model.solver, "--run", "in_order", *shuffled[:2], *shuffled[3:])
     losses = [read_log(Path(run) / "train.log").loss.values for run in ("whole", "in_order")]
     assert losses[0] != losses[1]
