@@ -75,6 +75,7 @@ class EngineProcess:
         that started it.
         """
         self._messages: queue.Queue[Event | LogLine | None] = queue.Queue()
+        self._who = "Caffe" if engine.name == "bvlc" else "the torch engine"
         self._fatal: str | None = None
         self._tail: list[str] = []
         self._worker_pid: int | None = None  # not the started process's where that is a script around Python
@@ -156,14 +157,18 @@ class EngineProcess:
         if status == 0:
             return None
         if self._fatal is not None:
-            return f"Caffe gave up: {_with_remedy(self._fatal)}"
+            return f"{self._who} gave up: {_with_remedy(self._fatal)}"
         if status == -signal.SIGKILL:
-            return "the Caffe process was killed (signal 9); if nobody did, the machine ran out of memory"
+            return f"the {self._process_called} was killed (signal 9); if nobody did, the machine ran out of memory"
         if status < 0:
             name = signal.Signals(-status).name
-            return f"the Caffe process was ended by {name}; its last words: {self._last_words()}"
+            return f"the {self._process_called} was ended by {name}; its last words: {self._last_words()}"
         last_words = _with_remedy(self._last_words())
-        return f"the Caffe process failed with status {status}; its last words: {last_words}"
+        return f"the {self._process_called} failed with status {status}; its last words: {last_words}"
+
+    @property
+    def _process_called(self) -> str:
+        return f"{self._who.removeprefix('the ')} process"
 
     def _last_words(self) -> str:
         # What a Python layer dies of in its set-up stands above the traceback that ends in Boost's line.
