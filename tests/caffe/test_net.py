@@ -134,6 +134,7 @@ def both(run_caffe: RunCaffe, tmp_path_factory: pytest.TempPathFactory) -> dict[
     theirs = run_caffe(PROBE + SAY, *paths)
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(sys.modules, "caffe", caffe)
+        patch.setenv("GLOG_minloglevel", "2")  # as the text sets it: not for the tests behind
         space: dict[str, Any] = {}
         exec(PROBE, space)
         ours = space["look_at_all"](paths)
