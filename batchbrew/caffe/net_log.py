@@ -6,13 +6,12 @@ from batchbrew.caffe import engine_log
 from batchbrew.caffe.blob import Blob
 from batchbrew.caffe.gradient_flow import GradientFlow
 from batchbrew.caffe.layer import Layer
+from batchbrew.caffe.memory_limit import BYTES_PER_NUMBER
 from batchbrew.caffe.parameters import ParameterTable
 from batchbrew.caffe.wiring import Wiring
 from batchbrew.nets.state import layers_in_state
 from batchbrew.nets.upgrade import upgraded
 from batchbrew.proto import caffe_pb2 as pb
-
-BYTES = 4  # of a float32
 
 
 class NetLog:
@@ -54,7 +53,7 @@ class NetLog:
             engine_log.info("net.cpp:131", f"Top shape: {lengths}({blob.count})")
             if weight:
                 engine_log.info("net.cpp:134", f"    with loss weight {engine_log.number(weight)}")
-            self._bytes += BYTES * blob.count
+            self._bytes += BYTES_PER_NUMBER * blob.count
         engine_log.info("net.cpp:139", f"Memory required for data: {self._bytes}")
         for index in range(len(layer.blobs)):
             owner = table.owner_of(layer.name, index)

@@ -9,7 +9,7 @@ import h5py
 
 from batchbrew.atomic import write_file
 from batchbrew.caffe import engine_log
-from batchbrew.caffe.blob import Blob
+from batchbrew.caffe.blob import LEGACY_AXES, Blob
 from batchbrew.caffe.hdf5_reading import hdf5_file
 from batchbrew.caffe.layer import Layer, LayerError
 from batchbrew.errors import InputError
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from batchbrew.caffe.net import Net
 
 HDF5_SUFFIX = ".h5"
-LEGACY_AXES = 4
 
 
 def copy_from(net: "Net", path: str | Path) -> None:

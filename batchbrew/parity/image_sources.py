@@ -15,7 +15,7 @@ from batchbrew.parity.specimens.values import Array
 from batchbrew.proto import caffe_pb2 as pb
 
 PASSES = 3
-LMDB_BYTES = 2**20
+LMDB_BYTES = 2**24
 
 Pixels = np.ndarray[tuple[int, ...], np.dtype[np.uint8]]  # H×W×C, BGR
 
@@ -42,7 +42,7 @@ def data_case(kind: str, seed: int, number: int) -> Case:
     if one_size and maybe(random, 0.05):
         pictures[-1] = _picture(random, 20, 21, channels)  # refused where another size follows
     records = [_record(random, picture, form) for picture in pictures]
-    files["data/data.mdb"] = _lmdb(records)
+    files["data/data.mdb"] = lmdb_data(records)
     shown = [_as_floats(picture) for picture in pictures] if not encoded else []
     return _case(kind, seed, number, net, phase, files, shown)
 
@@ -196,7 +196,7 @@ def _record(random: Random, picture: Pixels, form: str) -> bytes:
     return wire
 
 
-def _lmdb(records: Sequence[bytes]) -> bytes:
+def lmdb_data(records: Sequence[bytes]) -> bytes:
     """The file data.mdb."""
     with tempfile.TemporaryDirectory() as folder:
         with (

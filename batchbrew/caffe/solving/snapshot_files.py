@@ -18,6 +18,7 @@ from batchbrew.caffe import engine_log
 from batchbrew.caffe.blob import Blob
 from batchbrew.caffe.hdf5_reading import hdf5_file
 from batchbrew.caffe.net import Net
+from batchbrew.caffe.weight_files import HDF5_SUFFIX
 from batchbrew.errors import InputError
 from batchbrew.nets.shapes.registry import by
 from batchbrew.proto import caffe_pb2 as pb
@@ -25,7 +26,6 @@ from batchbrew.proto.binary import read_binary, write_binary
 from batchbrew.proto.blobs import array_blob, blob_array
 from batchbrew.proto.files import is_folder
 
-HDF5_SUFFIX = ".h5"
 LARGEST_ITERATION = 2**31 - 1
 
 

@@ -15,6 +15,7 @@ from batchbrew.caffe.solving import snapshot_files, solver_file, solver_log
 from batchbrew.caffe.solving.update_rules import RULES, UpdateRule
 from batchbrew.caffe.solving.updates import Updater
 from batchbrew.caffe.uncopied import Uncopied
+from batchbrew.caffe.weight_files import HDF5_SUFFIX
 from batchbrew.errors import EngineError, InputError
 from batchbrew.nets.shapes.registry import Refusal
 from batchbrew.proto import caffe_pb2 as pb
@@ -268,7 +269,7 @@ class Solver(Uncopied):
                     "that they are seen from"
                 )
             self.net.copy_from(state.learned_net)
-        if not str(path).endswith(snapshot_files.HDF5_SUFFIX):
+        if not str(path).endswith(HDF5_SUFFIX):
             engine_log.info("sgd_solver.cpp:336", "SGDSolver: restoring history")
         self.iter, self._current_step = state.iteration, state.current_step
         for blob, array in zip(history, state.history, strict=True):

@@ -14,6 +14,7 @@ from batchbrew.nets.shapes import infer_shapes
 from batchbrew.parity.case import Case
 from batchbrew.parity.drawing import draw
 from batchbrew.parity.exercises import is_expected_to_be_built
+from batchbrew.parity.image_sources import lmdb_data
 from batchbrew.parity.parameters import parameter_values
 from batchbrew.proto import caffe_pb2 as pb
 from batchbrew.proto.blobs import array_blob
@@ -24,7 +25,6 @@ from tests.caffe.fuzzing.field_mutations import mutate_message
 from tests.caffe.fuzzing.net_cases import net_files, net_job, small_net, small_solver
 from tests.caffe.fuzzing.text_mutations import mutated_text
 
-LMDB_BYTES = 2**24
 TRIES = 100
 HISTORIES = {"AdaDelta": 2, "Adam": 2}
 READERS = {"lmdb": ["Data"], "hdf5": ["HDF5Data"], "image": ["ImageData", "ImageData", "WindowData"]}
@@ -91,7 +91,7 @@ def datum_case(kind: str, seed: int, number: int) -> Damaged:
     for index in range(len(records)):
         if random.random() < 0.6:
             records[index] = _damaged_datum(random, records[index])
-    files = {**net_files(case), "data/data.mdb": _lmdb(records)}
+    files = {**net_files(case), "data/data.mdb": lmdb_data(records)}
     return Damaged(kind, seed, number, {**net_job(case), "passes": 3}, files)
 
 
@@ -209,17 +209,6 @@ def _records(data: bytes) -> list[bytes]:
         Path(folder, "data.mdb").write_bytes(data)
         with lmdb.open(folder, readonly=True, lock=False) as environment, environment.begin() as transaction:
             return [bytes(value) for _, value in transaction.cursor()]
-
-
-def _lmdb(records: Sequence[bytes]) -> bytes:
-    with tempfile.TemporaryDirectory() as folder:
-        with (
-            lmdb.open(folder, map_size=LMDB_BYTES) as environment,
-            environment.begin(write=True) as transaction,
-        ):
-            for index, record in enumerate(records):
-                transaction.put(b"%08d" % index, record)
-        return Path(folder, "data.mdb").read_bytes()
 
 
 Draw = Callable[[str, int, int], Damaged]
