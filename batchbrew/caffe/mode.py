@@ -10,11 +10,14 @@ from batchbrew.proto import caffe_pb2 as pb
 TRAIN: int = pb.TRAIN
 TEST: int = pb.TEST
 
+PRECISIONS = ("fp32", "tf32", "bf16")
+
 
 @dataclass
 class _State:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     gpu: int = 0
+    precision: str = "fp32"
     generator: torch.Generator = field(default_factory=lambda: _seeded(None))
     device_generator: torch.Generator | None = None
     solver_count: int = 1
@@ -70,11 +73,9 @@ def set_mode_gpu() -> None:
         raise EngineError(
             f"set_mode_gpu: there is no GPU {_state.gpu}, only 0 to {torch.cuda.device_count() - 1}"
         )
-    # Caffe's numbers are full float32, and its callers expect an error where it happened.
-    torch.backends.cudnn.allow_tf32 = False
-    torch.backends.cuda.matmul.allow_tf32 = False
     _state.device = torch.device("cuda", _state.gpu)
     torch.cuda.set_device(_state.device)
+    _set_tf32()
 
 
 def set_device(gpu: int) -> None:
@@ -84,6 +85,30 @@ def set_device(gpu: int) -> None:
     _state.gpu = gpu
     if _state.device.type == "cuda":
         set_mode_gpu()
+
+
+def set_precision(name: str) -> None:
+    """Choose how exactly convolutions and matrix products compute, for nets made from now on.
+
+    `fp32`: as Caffe does. `tf32`: their factors are rounded to 10 bits, on GPUs that have it; elsewhere this is fp32.
+    `bf16`: their factors, and the blobs between layers, are rounded to 7 bits. Weights, gradients of weights,
+    statistics of BatchNorm, losses and updates are float32 always. Raises InputError for another name.
+    """
+    if name not in PRECISIONS:
+        raise InputError(f"precision {name!r} is unknown: there are {', '.join(PRECISIONS)}")
+    _state.precision = name
+    _set_tf32()
+
+
+def precision() -> str:
+    """What set_precision chose."""
+    return _state.precision
+
+
+def _set_tf32() -> None:
+    allowed = _state.precision != "fp32"
+    torch.backends.cudnn.allow_tf32 = allowed
+    torch.backends.cuda.matmul.allow_tf32 = allowed
 
 
 def set_random_seed(seed: int) -> None:
