@@ -1,6 +1,6 @@
 """Blob: an N-dimensional array of float32 numbers and, beside it, their gradient."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import prod
 
 import numpy as np
@@ -104,11 +104,48 @@ class Blob(Uncopied):
         self._data.replace(tensor)
 
     @property
+    def held_data(self) -> Tensor:
+        """The same as it is held: bfloat16 where a layer that computes so has assigned it."""
+        return self._data.held(self._shape)
+
+    @property
     def lasting_data(self) -> Tensor:
         """The same for a layer that keeps it until its backward pass: what is written to the blob, in place or by
         Python, leaves it as it is.
         """
+        return self.held_lasting_data.float()
+
+    @property
+    def held_lasting_data(self) -> Tensor:
+        """The same as it is held."""
         return self._data.lasting(self._shape)
+
+    def defer_data(self, make: Callable[[], Tensor]) -> None:
+        """Assign what `make` gives, which is called when somebody asks for it. It must not depend on anything that
+        may change until then.
+        """
+        self._data.defer(make)
+
+    def defer_diff(self, make: Callable[[], Tensor]) -> None:
+        """The same for the gradient."""
+        self._diff.defer(make)
+
+    def drop_data(self, why: str) -> None:
+        """Forget the numbers: who asks for them gets InputError(why), until new ones are assigned."""
+        self._data.drop(why)
+
+    def drop_diff(self, why: str) -> None:
+        """The same for the gradient."""
+        self._diff.drop(why)
+
+    @property
+    def held_diff(self) -> Tensor:
+        """The gradient as it is held: bfloat16 where a layer that computes so has assigned it."""
+        return self._diff.held(self._shape)
+
+    def diff_like(self, tensor: Tensor) -> Tensor:
+        """The gradient in the type of `tensor`, as kernels want it that take both."""
+        return self.held_diff.to(tensor.dtype)
 
     @property
     def diff_tensor(self) -> Tensor:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from math import prod
 from typing import TypeVar
 
+from batchbrew.caffe import mode
 from batchbrew.caffe.blob import Blob, BlobVec
 from batchbrew.caffe.fillers import fill
 from batchbrew.caffe.memory_limit import MemoryLimit
@@ -41,6 +42,7 @@ class Layer(Uncopied):
         self.phase: int = layer_param.phase
         self.blobs = BlobVec()
         self.param_propagate_down: list[bool] = []
+        self.factor_type = mode.factor_type()
 
     @property
     def name(self) -> str:

@@ -1,6 +1,7 @@
 """The numbers of a blob, on the device where layers compute and on the host where Python looks at them."""
 
 import weakref
+from collections.abc import Callable
 from enum import Enum
 from math import prod
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from batchbrew.caffe import mode
+from batchbrew.errors import InputError
 
 Shape = tuple[int, ...]
 Head = Enum(
@@ -20,7 +22,9 @@ Head = Enum(
 class Memory:
     """What Caffe calls SyncedMemory: float32 numbers, zeros at first, moved when they are needed elsewhere.
 
-    A layer never changes a tensor in place: it replaces what is here by a new tensor, which may have any strides.
+    A layer never changes a tensor in place: it replaces what is here by a new tensor, which may have any strides,
+    and may be bfloat16 (`set_precision`). Numbers that nobody may ever look at can be given as a function, which is
+    called when somebody does, or dropped, which is told then.
     A numpy array that was handed out stays a view of the numbers as long as somebody holds it, as in Caffe; on a
     GPU it is brought up to date when the numbers are asked for again.
     """
@@ -30,6 +34,7 @@ class Memory:
         "_head",
         "_host",
         "_kept_elsewhere",
+        "_later",
         "_room",
         "_shape",
         "_shown",
@@ -45,6 +50,7 @@ class Memory:
         self._view: weakref.ref[NDArray[np.float32]] | None = None  # what all arrays handed out are views of
         self._room = self.count  # for how many numbers: the most that there ever were
         self._spare: Tensor | None = None  # what is left of those times, behind the numbers of now
+        self._later: Callable[[], Tensor] | str | None = None  # what gives the numbers, or why they are gone
         self._kept_elsewhere = False  # may somebody else rely on the tensor that is held here?
         self._shown = (
             False  # has Python seen the numbers, and perhaps written them, since a layer assigned them?
@@ -58,15 +64,38 @@ class Memory:
     @property
     def is_zero(self) -> bool:
         """Has nothing been written since it was made or cleared?"""
-        return self._head is Head.NOWHERE
+        return self._head is Head.NOWHERE and self._later is None
 
     def clear(self) -> None:
         """All zeros again; costs nothing where nobody holds a view."""
         viewed = self._viewed()
-        self._head, self._host, self._device = Head.NOWHERE, None, None
+        self._head, self._host, self._device, self._later = Head.NOWHERE, None, None, None
         if viewed is not None:
             viewed.zero_()
             self._head, self._host = Head.HOST, viewed
+
+    def defer(self, make: Callable[[], Tensor]) -> None:
+        """Hold what `make` gives, which is called when the numbers are asked for; now, where somebody holds a view."""
+        if self._viewed() is not None:
+            self.replace(make())
+        else:
+            self._head, self._host, self._device, self._later = Head.NOWHERE, None, None, make
+
+    def drop(self, why: str) -> None:
+        """Forget the numbers; asking for them raises InputError(why), until there are new ones.
+
+        Where somebody holds a view they stay.
+        """
+        if self._viewed() is None:
+            self._head, self._host, self._device, self._later = Head.NOWHERE, None, None, why
+
+    def _arrive(self) -> None:
+        """Call what gives the numbers."""
+        later = self._later
+        if isinstance(later, str):
+            raise InputError(later)
+        if later is not None:
+            self.replace(later())
 
     @property
     def is_by_hand(self) -> bool:
@@ -81,6 +110,9 @@ class Memory:
         if new.count > self._room:
             return new
         new._room = self._room
+        if isinstance(self._later, str):
+            new._later = self._later
+            return new
         if keep and not self.is_zero:
             held = self.read(self._shape).flatten()
             held = held if self._spare is None else torch.cat([held, self._spare])
@@ -92,6 +124,12 @@ class Memory:
 
     def read(self, shape: Shape) -> Tensor:
         """The numbers where layers compute, not to be changed in place."""
+        return self.held(shape).float()
+
+    def held(self, shape: Shape) -> Tensor:
+        """The same as they are held, float32 or bfloat16."""
+        if self._later is not None:
+            self._arrive()
         device = mode.device()
         tensor = self._on_host() if device.type == "cpu" else self._on_device(device)
         return tensor if tensor.shape == shape else tensor.reshape(shape)
@@ -101,7 +139,7 @@ class Memory:
 
         They are copied only where somebody holds a view through which they could change, or asks for one later.
         """
-        tensor = self.read(shape)
+        tensor = self.held(shape)
         if self._viewed() is not None and tensor.device.type == "cpu":
             return tensor.clone()
         self._kept_elsewhere = True
@@ -115,8 +153,8 @@ class Memory:
 
     def replace(self, tensor: Tensor) -> None:
         """Hold `tensor` from now on: it belongs to this blob, nobody else may change it."""
-        assert tensor.dtype == torch.float32, f"a blob holds float32, not {tensor.dtype}"
-        self._shape = tuple(tensor.shape)
+        assert tensor.dtype in (torch.float32, torch.bfloat16), f"a blob does not hold {tensor.dtype}"
+        self._shape, self._later = tuple(tensor.shape), None
         self._kept_elsewhere = self._shown = False
         viewed = self._viewed()
         if viewed is not None and viewed.numel() != tensor.numel():
@@ -143,7 +181,9 @@ class Memory:
 
     def numpy(self, shape: Shape) -> NDArray[np.float32]:
         """A writable view on the host; it counts as written to, as with Caffe's mutable_cpu_data."""
-        host = self._on_host()
+        if self._later is not None:
+            self._arrive()
+        host = self._on_host().float()
         if not host.is_contiguous():
             host = host.contiguous()
         elif self._kept_elsewhere and self._head is Head.HOST:

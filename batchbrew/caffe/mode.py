@@ -105,6 +105,11 @@ def precision() -> str:
     return _state.precision
 
 
+def factor_type() -> torch.dtype:
+    """The type that convolutions and matrix products of the chosen precision take."""
+    return torch.bfloat16 if _state.precision == "bf16" else torch.float32
+
+
 def _set_tf32() -> None:
     allowed = _state.precision != "fp32"
     torch.backends.cudnn.allow_tf32 = allowed

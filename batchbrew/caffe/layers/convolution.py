@@ -7,6 +7,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from batchbrew.caffe import mode
 from batchbrew.caffe.blob import Blob
 from batchbrew.caffe.layer import StandardLayer, layer
 from batchbrew.caffe.layers.im2col import COPIES, Columns
@@ -15,6 +16,8 @@ from batchbrew.nets.shapes.registry import Shape
 from batchbrew.nets.shapes.windows import Window, convolution_windows
 from batchbrew.proto import caffe_pb2 as pb
 
+CUDA = "cuda"
+PLANAR_AXES = 4  # of images with rows and columns: those have the memory format channels_last
 MOST_AXES = 3  # that PyTorch's convolutions take
 # From strides of 32,768 on, oneDNN's gradients crash or hang (PyTorch 2.13); they hop over any image anyway.
 LARGEST_STEP = 4096
@@ -43,18 +46,30 @@ class Native:
 
     def forward(self, x: Tensor, weights: Tensor, bias: Tensor | None) -> Tensor:
         """One call."""
-        return torch.convolution(x, weights, bias, *self._how)
+        x = _laid_out(x)
+        weights = _laid_out(weights.to(x.dtype))
+        return torch.convolution(x, weights, None if bias is None else bias.to(x.dtype), *self._how)
 
     def backward(self, gradient: Tensor, x: Tensor, weights: Tensor, asked: Asked) -> Gradients:
         """One call, but for the bias of frozen weights: with that PyTorch computes the weights' gradient, too."""
         down, learned, biased = asked
+        x, gradient = _laid_out(x), _laid_out(gradient)
+        weights = _laid_out(weights.to(x.dtype))
         found: list[Tensor | None] = [None] * 3
         if down or learned:
             size, mask = [gradient.shape[1]], [down, learned, learned and biased]
             found = list(torch.ops.aten.convolution_backward(gradient, x, weights, size, *self._how, mask))
         if biased and not learned:
-            found[2] = gradient.sum((0, *range(2, gradient.dim())))
+            found[2] = gradient.sum((0, *range(2, gradient.dim())), dtype=torch.float32)
         return found[0], found[1], found[2]
+
+
+def _laid_out(images: Tensor) -> Tensor:
+    """In the memory format in which its kernels are fastest: channels_last, but for full float32 on a GPU."""
+    if images.dim() != PLANAR_AXES:
+        return images
+    planes = images.device.type == CUDA and images.dtype == torch.float32 and mode.precision() == "fp32"
+    return images.contiguous(memory_format=torch.contiguous_format if planes else torch.channels_last)
 
 
 class ByColumns:
@@ -150,7 +165,7 @@ class _Convolving(StandardLayer):
         weights = self.blobs[0].data_tensor.reshape(self._weight_shape)
         bias = self.blobs[1].data_tensor if len(self.blobs) > 1 else None
         for image, result in zip(bottom, top, strict=True):
-            x = image.data_tensor.reshape(self._bottom_images)
+            x = self._factor(image.held_data).reshape(self._bottom_images)
             result.data_tensor = self._computation.forward(x, weights, bias).reshape(result.shape)
 
     def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
@@ -162,8 +177,8 @@ class _Convolving(StandardLayer):
             if not any(asked):
                 continue
             gradients = self._computation.backward(
-                result.diff_tensor.reshape(self._top_images),
-                image.data_tensor.reshape(self._bottom_images),
+                self._factor(result.held_diff).reshape(self._top_images),
+                self._factor(image.held_data).reshape(self._bottom_images),
                 weights,
                 asked,
             )
@@ -171,7 +186,11 @@ class _Convolving(StandardLayer):
                 image.diff_tensor = gradients[0].reshape(image.shape)
             for blob, gradient in zip(self.blobs, gradients[1:], strict=False):
                 if gradient is not None:
-                    blob.add_diff(gradient.reshape(blob.shape))
+                    blob.add_diff(gradient.float().contiguous().reshape(blob.shape))
+
+    def _factor(self, numbers: Tensor) -> Tensor:
+        """As precise as is asked for; other computations than PyTorch's kernels are float32 always."""
+        return numbers.to(self.factor_type if isinstance(self._computation, Native) else torch.float32)
 
 
 def _as_images(shape: Shape, axis: int) -> Shape:

@@ -40,7 +40,7 @@ class Dropout(StandardLayer):
             if bottom[0] is not top[0]:
                 top[0].copy_data(bottom[0])
             return
-        x = bottom[0].data_tensor
+        x = bottom[0].held_data
         left = 1 - self.layer_param.dropout_param.dropout_ratio
         mask = torch.empty_like(x).bernoulli_(left, generator=mode.device_generator()).mul_(1 / left)
         self._mask.data_tensor = mask
@@ -51,6 +51,6 @@ class Dropout(StandardLayer):
         if not propagate_down[0]:
             return
         if self.phase == pb.TRAIN:
-            bottom[0].diff_tensor = top[0].diff_tensor * self._mask.data_tensor
+            bottom[0].diff_tensor = top[0].held_diff * self._mask.held_data
         elif bottom[0] is not top[0]:
             bottom[0].copy_diff(top[0])

@@ -29,13 +29,13 @@ class Eltwise(StandardLayer):
     def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         """Combine the bottoms from the first to the last."""
         operation = self.layer_param.eltwise_param.operation
+        in_place = bottom[0] is top[0]
+        if operation == pb.EltwiseParameter.SUM:
+            top[0].data_tensor = self._sum([blob.held_data for blob in bottom], in_place)
+            return
         numbers = [blob.data_tensor for blob in bottom]
         if operation == pb.EltwiseParameter.PROD:
             top[0].data_tensor = _product(numbers)
-            return
-        in_place = bottom[0] is top[0]
-        if operation == pb.EltwiseParameter.SUM:
-            top[0].data_tensor = self._sum(numbers, in_place)
         else:
             top[0].data_tensor = self._maximum(numbers, in_place)
 
@@ -80,7 +80,7 @@ class Eltwise(StandardLayer):
 
     def _sum_gradient(self, index: int, top: Blob, bottom: Blob) -> None:
         if self._coeff[index] != 1:
-            bottom.diff_tensor = top.diff_tensor * self._coeff[index]
+            bottom.diff_tensor = top.held_diff * self._coeff[index]
         elif bottom is not top:
             bottom.copy_diff(top)
 

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from math import prod
 
+import torch
 from torch import Tensor
+from torch.nn import functional
 
 from batchbrew.caffe.blob import Blob
 from batchbrew.caffe.layer import StandardLayer, layer
@@ -22,26 +24,27 @@ class InnerProduct(StandardLayer):
 
     def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         """One matrix product."""
-        y = self._rows(bottom[0]) @ self._weights().T
-        if len(self.blobs) > 1:
-            y = y + self.blobs[1].data_tensor
-        top[0].data_tensor = y.reshape(top[0].shape)
+        x = self._rows(bottom[0])
+        weights = self._weights().to(x.dtype)
+        bias = self.blobs[1].data_tensor.to(x.dtype) if len(self.blobs) > 1 else None
+        top[0].data_tensor = functional.linear(x, weights, bias).reshape(top[0].shape)
 
     def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
         """Gradients of weights, bias and inputs."""
-        gradient = top[0].diff_tensor.reshape(-1, top[0].shape[-1])
+        x = self._rows(bottom[0])
+        gradient = top[0].diff_like(x).reshape(-1, top[0].shape[-1])
         if self.param_propagate_down[0]:
-            weights = gradient.T @ self._rows(bottom[0])
             transposed = self.layer_param.inner_product_param.transpose
-            self.blobs[0].add_diff(weights.T.contiguous() if transposed else weights)
+            weights = x.T @ gradient if transposed else gradient.T @ x
+            self.blobs[0].add_diff(weights.float())
         if len(self.blobs) > 1 and self.param_propagate_down[1]:
-            self.blobs[1].add_diff(gradient.sum(0))
+            self.blobs[1].add_diff(gradient.sum(0, dtype=torch.float32))
         if propagate_down[0]:
-            bottom[0].diff_tensor = (gradient @ self._weights()).reshape(bottom[0].shape)
+            bottom[0].diff_tensor = (gradient @ self._weights().to(x.dtype)).reshape(bottom[0].shape)
 
     def _rows(self, bottom: Blob) -> Tensor:
         axis = canonical_axis(bottom.shape, self.layer_param.inner_product_param.axis)
-        return bottom.data_tensor.reshape(prod(bottom.shape[:axis]), -1)
+        return bottom.held_data.to(self.factor_type).reshape(prod(bottom.shape[:axis]), -1)
 
     def _weights(self) -> Tensor:
         """Outputs × inputs."""

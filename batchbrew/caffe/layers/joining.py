@@ -23,14 +23,14 @@ class Concat(StandardLayer):
         """Join."""
         if len(bottom) > 1:
             axis = concat_axis(self.layer_param.concat_param, bottom[0].shape)
-            top[0].data_tensor = torch.cat([blob.data_tensor for blob in bottom], axis)
+            top[0].data_tensor = torch.cat([blob.held_data for blob in bottom], axis)
 
     def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
         """To each bottom its piece of the gradient."""
         if len(bottom) == 1:
             return
         axis = concat_axis(self.layer_param.concat_param, bottom[0].shape)
-        pieces = torch.split_with_sizes(top[0].diff_tensor, [blob.shape[axis] for blob in bottom], axis)
+        pieces = torch.split_with_sizes(top[0].held_diff, [blob.shape[axis] for blob in bottom], axis)
         for blob, piece, asked in zip(bottom, pieces, propagate_down, strict=True):
             if asked:
                 blob.diff_tensor = piece.clone()
@@ -51,7 +51,7 @@ class Slice(StandardLayer):
         if len(top) == 1:
             return
         axis = slice_axis(self.layer_param.slice_param, bottom[0].shape)
-        pieces = torch.split_with_sizes(bottom[0].data_tensor, [blob.shape[axis] for blob in top], axis)
+        pieces = torch.split_with_sizes(bottom[0].held_data, [blob.shape[axis] for blob in top], axis)
         for blob, piece in zip(top, pieces, strict=True):
             blob.data_tensor = piece.clone()
 
@@ -59,7 +59,7 @@ class Slice(StandardLayer):
         """Join the pieces' gradients."""
         if propagate_down[0] and len(top) > 1:
             axis = slice_axis(self.layer_param.slice_param, bottom[0].shape)
-            bottom[0].diff_tensor = torch.cat([blob.diff_tensor for blob in top], axis)
+            bottom[0].diff_tensor = torch.cat([blob.held_diff for blob in top], axis)
 
 
 def _share(bottom: Blob, top: Blob) -> None:

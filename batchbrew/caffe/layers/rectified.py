@@ -22,7 +22,7 @@ class ReLU(StandardLayer):
     def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         """Rectify."""
         slope = self.layer_param.relu_param.negative_slope
-        x = bottom[0].data_tensor
+        x = bottom[0].held_data
         top[0].data_tensor = torch.nn.functional.leaky_relu(x, slope) if slope else torch.relu(x)
 
     def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
@@ -30,7 +30,8 @@ class ReLU(StandardLayer):
         if not propagate_down[0]:
             return
         slope = self.layer_param.relu_param.negative_slope
-        x, gradient = bottom[0].data_tensor, top[0].diff_tensor
+        x = bottom[0].held_data
+        gradient = top[0].diff_like(x)
         if slope:
             bottom[0].diff_tensor = torch.ops.aten.leaky_relu_backward(gradient, x, slope, False)
         else:

@@ -22,9 +22,9 @@ class Split(StandardLayer):
         if len(top) == 1:
             bottom[0].copy_diff(top[0])
             return
-        total = top[0].diff_tensor + top[1].diff_tensor
+        total = top[0].held_diff + top[1].held_diff
         for blob in top[2:]:
-            total = total + blob.diff_tensor
+            total = total + blob.held_diff
         bottom[0].diff_tensor = total
 
 
