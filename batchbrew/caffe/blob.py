@@ -143,6 +143,11 @@ class Blob(Uncopied):
         """The gradient as it is held: bfloat16 where a layer that computes so has assigned it."""
         return self._diff.held(self._shape)
 
+    @property
+    def owns_diff(self) -> bool:
+        """Does nobody else rely on the tensor that holds the gradient?"""
+        return self._diff.is_own
+
     def diff_like(self, tensor: Tensor) -> Tensor:
         """The gradient in the type of `tensor`, as kernels want it that take both."""
         return self.held_diff.to(tensor.dtype)
@@ -187,6 +192,16 @@ class Blob(Uncopied):
     def mutable_diff(self) -> Tensor:
         """The gradient where layers compute, to be changed in place: solvers alone do that."""
         return self._diff.mutable(self._shape)
+
+    @property
+    def data_memory(self) -> Memory:
+        """Where the numbers are; blobs that share them have the same."""
+        return self._data
+
+    @property
+    def diff_memory(self) -> Memory:
+        """Where the gradient is."""
+        return self._diff
 
     def share_data(self, other: "Blob") -> None:
         """Have the numbers of `other` (as many) from now on: what is written to one is in both."""

@@ -35,6 +35,9 @@ class Layer(Uncopied):
     """
 
     is_loss = False
+    # Does the backward pass read the data of the bottoms, and of the tops? (Only shapes, or what it kept, is no.)
+    reads_bottoms_backward = True
+    reads_tops_backward = True
     param_str = ""  # of Python layers: what their prototxt says in python_param
 
     def __init__(self, layer_param: pb.LayerParameter) -> None:

@@ -102,6 +102,11 @@ class Memory:
         """May the numbers be somebody's own, and not those of a layer that will assign them again?"""
         return self._shown or self._viewed() is not None
 
+    @property
+    def is_own(self) -> bool:
+        """Does nobody else rely on the tensor that is held?"""
+        return not self._kept_elsewhere and self._viewed() is None
+
     def resized(self, shape: Shape, keep: bool) -> "Memory":
         """Memory of another size; with `keep` it begins with the same numbers. As in Caffe there is room for the most
         numbers that there ever were, and those come back; where it takes more room, all are zero.

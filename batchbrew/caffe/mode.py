@@ -18,6 +18,7 @@ class _State:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     gpu: int = 0
     precision: str = "fp32"
+    fuses: bool = True
     generator: torch.Generator = field(default_factory=lambda: _seeded(None))
     device_generator: torch.Generator | None = None
     solver_count: int = 1
@@ -114,6 +115,16 @@ def _set_tf32() -> None:
     allowed = _state.precision != "fp32"
     torch.backends.cudnn.allow_tf32 = allowed
     torch.backends.cuda.matmul.allow_tf32 = allowed
+
+
+def set_fusing(on: bool) -> None:
+    """Whether layers are computed at once where they can be; the numbers are the same but for rounding."""
+    _state.fuses = on
+
+
+def fuses() -> bool:
+    """What set_fusing said."""
+    return _state.fuses
 
 
 def set_random_seed(seed: int) -> None:

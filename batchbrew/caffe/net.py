@@ -15,9 +15,11 @@ from batchbrew.caffe import batches, mode, weight_files
 from batchbrew.caffe.blob import Blob, BlobVec
 from batchbrew.caffe.gradient_flow import FlowBuilder, GradientFlow
 from batchbrew.caffe.layer import Layer, LayerError, explained, make_layer
+from batchbrew.caffe.lifetimes import Lifetimes
 from batchbrew.caffe.memory_limit import MemoryLimit, exhausted, is_exhaustion
 from batchbrew.caffe.net_log import NetLog
 from batchbrew.caffe.parameters import Learnable, ParameterTable
+from batchbrew.caffe.passes import LayerCallback, Passes
 from batchbrew.caffe.uncopied import Uncopied
 from batchbrew.caffe.wiring import wire
 from batchbrew.errors import InputError
@@ -27,7 +29,6 @@ from batchbrew.proto.files import is_there
 from batchbrew.proto.text import read_prototxt
 
 Array = NDArray[np.float32]
-LayerCallback = Callable[[int], Any]
 
 
 class Net(Uncopied):
@@ -79,7 +80,6 @@ class Net(Uncopied):
         self._blob_loss_weights = [0.0] * len(self._blobs)
         self._loss_weights: list[list[float]] = []  # by layer; the numbers that count are in the tops' diff
         self._parameters = ParameterTable()
-        self._callbacks: dict[str, list[LayerCallback]] = {}
         flow, limit, told = FlowBuilder(wiring), MemoryLimit(), NetLog(param, wiring)
         for index, node in enumerate(wiring.nodes):
             layer = make_layer(node.layer_param)
@@ -92,6 +92,10 @@ class Net(Uncopied):
             weights = [self._blob_loss_weights[i] for i in node.tops]
             told.made(layer, self._tops[index], weights, self._parameters)
         self._flow = flow.finish(self.layers, self._blob_loss_weights, param.force_backward)
+        self._passes = Passes(
+            self.layers, self._bottoms, self._tops, self._loss_weights, self._flow, self._explaining
+        )
+        self._lifetimes: Lifetimes | None = None  # found when first asked for
         told.done(self._flow)
 
     def _set_up(self, index: int, layer: Layer) -> None:
@@ -190,33 +194,33 @@ class Net(Uncopied):
 
     # Passes
 
-    def forward_pass(self, start: int = 0, end: int | None = None) -> Tensor:
-        """Run layers `start` to `end`, both included; the sum of the losses on the way, a number on the device."""
-        loss = torch.zeros((), device=mode.device())
-        for index in self._range(start, len(self.layers) - 1 if end is None else end):
-            self._call("before_forward", index)
-            bottom, top = self._bottoms[index], self._tops[index]
-            layer = self.layers[index]
-            with self._explaining(index):
-                layer.reshape(bottom, top)
-                layer.forward(bottom, top)
-            for blob, weight in zip(top, self._loss_weights[index], strict=True):
-                if weight:
-                    loss = loss + (blob.data_tensor * blob.diff_tensor).sum()
-            self._call("after_forward", index)
-        return loss
+    def forward_pass(self, start: int = 0, end: int | None = None, keep: bool = True) -> Tensor:
+        """Run layers `start` to `end`, both included; the sum of the losses on the way, a number on the device.
 
-    def backward_pass(self, start: int | None = None, end: int = 0) -> None:
-        """Run layers `start` down to `end`, both included, backward."""
+        With `keep` false blobs lose their data as soon as the net does not need them any more; its inputs and outputs
+        do not.
+        """
+        indices = self._range(start, len(self.layers) - 1 if end is None else end)
+        return self._passes.forward(indices, None if keep else self._lifetimes_of_blobs())
+
+    def backward_pass(
+        self,
+        start: int | None = None,
+        end: int = 0,
+        keep: bool = True,
+        learned: Callable[[range], object] | None = None,
+    ) -> None:
+        """Run layers `start` down to `end`, both included, backward.
+
+        `learned` is called behind each, or several at once, with the numbers of those that have their gradients.
+        """
         indices = self._range(end, len(self.layers) - 1 if start is None else start)
-        for index in reversed(indices):
-            self._call("before_backward", index)
-            if self._flow.layers[index]:
-                with self._explaining(index):
-                    self.layers[index].backward(
-                        self._tops[index], self._flow.bottoms[index], self._bottoms[index]
-                    )
-            self._call("after_backward", index)
+        self._passes.backward(indices, None if keep else self._lifetimes_of_blobs(), learned)
+
+    def _lifetimes_of_blobs(self) -> Lifetimes:
+        if self._lifetimes is None:
+            self._lifetimes = self._passes.lifetimes(self._wiring, self._blobs)
+        return self._lifetimes
 
     def _forward(self, start: int, end: int) -> float:
         return float(self.forward_pass(start, end))
@@ -288,23 +292,19 @@ class Net(Uncopied):
 
     def before_forward(self, callback: LayerCallback) -> None:
         """Have `callback(index)` called before each layer runs forward."""
-        self._callbacks.setdefault("before_forward", []).append(callback)
+        self._passes.callbacks.setdefault("before_forward", []).append(callback)
 
     def after_forward(self, callback: LayerCallback) -> None:
         """Have `callback(index)` called after each layer ran forward."""
-        self._callbacks.setdefault("after_forward", []).append(callback)
+        self._passes.callbacks.setdefault("after_forward", []).append(callback)
 
     def before_backward(self, callback: LayerCallback) -> None:
         """Have `callback(index)` called before each layer runs backward."""
-        self._callbacks.setdefault("before_backward", []).append(callback)
+        self._passes.callbacks.setdefault("before_backward", []).append(callback)
 
     def after_backward(self, callback: LayerCallback) -> None:
         """Have `callback(index)` called after each layer ran backward."""
-        self._callbacks.setdefault("after_backward", []).append(callback)
-
-    def _call(self, moment: str, index: int) -> None:
-        for callback in self._callbacks.get(moment, ()):
-            callback(index)
+        self._passes.callbacks.setdefault("after_backward", []).append(callback)
 
     # Weights
 

@@ -8,23 +8,22 @@ from torch import Tensor
 
 from batchbrew.caffe.blob import Blob
 from batchbrew.caffe.layer import StandardLayer, layer
+from batchbrew.caffe.layers.normalising import apply, statistics
 from batchbrew.nets.shapes.registry import Refusal
 from batchbrew.proto import caffe_pb2 as pb
 
 STATISTICS = 3  # blobs: the sums of means and of variances, and the factor to divide both by
 
-BLOCK = 2**18  # numbers
 
+class Normalisation(NamedTuple):
+    """By what the C channels of a batch are normalised: means, and 1/√(variance + eps).
 
-class Normalised(NamedTuple):
-    """A batch of unit variance, and what it was before: `mean`, `variance` (of numbers about their mean, times
-    m/(m - 1) for m numbers in a channel) and `inverse`, 1/√(variance + eps), C numbers each.
+    `constant`: they are not the batch's own, so that no gradient goes through them.
     """
 
-    numbers: Tensor
     mean: Tensor
-    variance: Tensor
     inverse: Tensor
+    constant: bool
 
 
 @layer("BatchNorm")
@@ -59,19 +58,28 @@ class BatchNorm(StandardLayer):
             changed.param.add(lr_mult=0)
         self.layer_param = changed
 
-    def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
-        """Normalise by the batch's statistics, which are collected, or by those collected so far."""
-        x, epsilon = bottom[0].data_tensor, self.layer_param.batch_norm_param.eps
+    def normalisation(self, x: Tensor) -> Normalisation:
+        """By the statistics of `x`, which are collected, or by those collected so far."""
+        epsilon = self.layer_param.batch_norm_param.eps
         if self._uses_global:
             mean, variance = self._collected()
-            self._inverse = (variance + epsilon).rsqrt()
-            top[0].data_tensor = (x - _for_channels(mean, x)).mul_(_for_channels(self._inverse, x))
-            return
-        done = normalised(x, epsilon)
-        self._collect(done)
-        self._inverse = done.inverse
-        top[0].data_tensor = done.numbers
-        self._numbers = top[0].lasting_data  # layers behind may work in place
+        else:
+            mean, variance = statistics(x)
+            m = x.numel() // x.shape[1]
+            self._collect(mean, variance * (m / (m - 1) if m > 1 else 1.0))
+        return Normalisation(mean, (variance + epsilon).rsqrt(), self._uses_global)
+
+    def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
+        """Normalise."""
+        x = bottom[0].data_tensor
+        mean, inverse, _ = self.normalisation(x)
+        top[0].data_tensor = apply(x, mean, inverse, None, None, False)
+        self.keep(top[0].lasting_data, inverse)
+
+    def keep(self, numbers: Tensor, inverse: Tensor) -> None:
+        """What the backward pass needs: what forward made, which layers behind may change in place."""
+        self._numbers = None if self._uses_global else numbers
+        self._inverse = inverse
 
     def _collected(self) -> tuple[Tensor, Tensor]:
         """Mean and variance over all batches so far; zeros if there was none."""
@@ -79,11 +87,11 @@ class BatchNorm(StandardLayer):
         weight = torch.where(factor == 0, factor, 1 / factor)
         return means * weight, variances * weight
 
-    def _collect(self, new: Normalised) -> None:
+    def _collect(self, mean: Tensor, variance: Tensor) -> None:
         fraction = self.layer_param.batch_norm_param.moving_average_fraction
         means, variances, factor = self.blobs
-        means.data_tensor = torch.add(new.mean, means.data_tensor, alpha=fraction)
-        variances.data_tensor = torch.add(new.variance, variances.data_tensor, alpha=fraction)
+        means.data_tensor = torch.add(mean, means.data_tensor, alpha=fraction)
+        variances.data_tensor = torch.add(variance, variances.data_tensor, alpha=fraction)
         factor.data_tensor = factor.data_tensor * fraction + 1
 
     def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
@@ -102,33 +110,6 @@ class BatchNorm(StandardLayer):
             gradient, self._numbers, inverse, None, None, torch.zeros_like(inverse), torch.ones_like(inverse),
             True, 0.0, [True, False, False],
         )  # fmt: skip
-
-
-def normalised(x: Tensor, epsilon: float) -> Normalised:
-    """`x`, N×C..., by its own statistics, in its own memory format."""
-    m = x.numel() // x.shape[1]
-    if x.is_cuda and m > 1:
-        return _normalised_at_once(x, epsilon)
-    # In these steps, which are Caffe's, sums are exact to the last bits whatever the mean and the memory format;
-    # PyTorch's own kernel for the CPU adds up channels_last one by one, and multiplies x out before it subtracts.
-    axes = [0, *range(2, x.dim())]
-    mean = x.mean(axes, keepdim=True)
-    numbers = x - mean
-    blocks = numbers.chunk(1 + x.numel() // BLOCK)  # whose squares stay in the processor's cache
-    squares = torch.stack([block.square().sum(axes, keepdim=True) for block in blocks])
-    variance = squares.sum(0) / m
-    inverse = (variance + epsilon).rsqrt()
-    correction = m / (m - 1) if m > 1 else 1.0
-    return Normalised(
-        numbers.mul_(inverse), mean.flatten(), variance.flatten() * correction, inverse.flatten()
-    )
-
-
-def _normalised_at_once(x: Tensor, epsilon: float) -> Normalised:
-    """By one kernel, which sums as Welford does; it has running averages, which at a momentum of 1 are the new ones."""
-    mean, variance = x.new_zeros(2, x.shape[1])
-    numbers, _, inverse = torch.native_batch_norm(x, None, None, mean, variance, True, 1.0, epsilon)
-    return Normalised(numbers, mean, variance, inverse)
 
 
 def _for_channels(numbers: Tensor, x: Tensor) -> Tensor:

@@ -128,6 +128,12 @@ class _Convolving(StandardLayer):
     """
 
     transposed: bool
+    reads_tops_backward = False
+
+    @property
+    def is_planar(self) -> bool:
+        """Does it convolve N×C×H×W images by PyTorch's kernels?"""
+        return len(self._bottom_images) == PLANAR_AXES and isinstance(self._computation, Native)
 
     def fillers(self) -> Sequence[pb.FillerParameter | None]:
         """Of weights and bias."""
@@ -176,9 +182,9 @@ class _Convolving(StandardLayer):
             asked = (down, learned[0], len(self.blobs) > 1 and learned[1])
             if not any(asked):
                 continue
-            gradients = self._computation.backward(
-                self._factor(result.held_diff).reshape(self._top_images),
-                self._factor(image.held_data).reshape(self._bottom_images),
+            gradients = self.gradients(
+                result.held_diff.reshape(self._top_images),
+                image.held_data.reshape(self._bottom_images),
                 weights,
                 asked,
             )
@@ -187,6 +193,10 @@ class _Convolving(StandardLayer):
             for blob, gradient in zip(self.blobs, gradients[1:], strict=False):
                 if gradient is not None:
                     blob.add_diff(gradient.float().contiguous().reshape(blob.shape))
+
+    def gradients(self, dy: Tensor, x: Tensor, weights: Tensor, asked: Asked) -> Gradients:
+        """Those of the convolution of the images `x` by `weights`, whose gradient is `dy`."""
+        return self._computation.backward(self._factor(dy), self._factor(x), weights, asked)
 
     def _factor(self, numbers: Tensor) -> Tensor:
         """As precise as is asked for; other computations than PyTorch's kernels are float32 always."""

@@ -18,6 +18,8 @@ class Dropout(StandardLayer):
     In TEST phase it is the identity. The backward pass uses the mask of the forward pass.
     """
 
+    reads_bottoms_backward = reads_tops_backward = False
+
     def __init__(self, layer_param: pb.LayerParameter) -> None:
         super().__init__(layer_param)
         self._mask = Blob()  # 0, or 1 / (1 - ratio)

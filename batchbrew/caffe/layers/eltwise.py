@@ -24,6 +24,8 @@ class Eltwise(StandardLayer):
         super().setup(bottom, top)
         parameter = self.layer_param.eltwise_param
         self._coeff = list(parameter.coeff) or [1.0] * len(bottom)
+        product = parameter.operation == pb.EltwiseParameter.PROD
+        self.reads_bottoms_backward = self.reads_tops_backward = product
         self._largest: Tensor | None = None  # of MAX: for each number, which bottom has it
 
     def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:

@@ -17,6 +17,8 @@ from batchbrew.proto import caffe_pb2 as pb
 class InnerProduct(StandardLayer):
     """y = x·Wᵀ + b, where x is everything from `axis` on; with `transpose` W is stored the other way round."""
 
+    reads_tops_backward = False
+
     def fillers(self) -> Sequence[pb.FillerParameter | None]:
         """Of weights and bias."""
         parameter = self.layer_param.inner_product_param

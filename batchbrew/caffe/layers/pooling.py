@@ -18,6 +18,7 @@ class Pooling(StandardLayer):
     STOCHASTIC works on the CPU, too, where Caffe ends.
     """
 
+    reads_tops_backward = False
     _indices: Tensor | None = None
 
     def reshaped(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:

@@ -19,6 +19,8 @@ class ReLU(StandardLayer):
     In place, the backward pass has y where x was: the sign is the same as long as the slope is not negative.
     """
 
+    reads_tops_backward = False
+
     def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         """Rectify."""
         slope = self.layer_param.relu_param.negative_slope

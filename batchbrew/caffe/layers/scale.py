@@ -76,12 +76,26 @@ class Scale(StandardLayer):
         if self.param_propagate_down[0] if learned else propagate_down[1]:
             x = bottom[0].data_tensor if self._kept is None else self._kept
             sums = self._span.gathered(gradient * x)
-            if learned and self._accumulates():
-                factors.add_diff(sums)
+            if learned:
+                self.learn(sums, None)
             else:
                 factors.diff_tensor = sums
         if propagate_down[0]:
             bottom[0].diff_tensor = gradient * self._span.spread(factors.data_tensor)
+
+    def learn(self, of_factors: Tensor | None, of_shifts: Tensor | None) -> None:
+        """Take the gradients of its parameters."""
+        if of_factors is not None:
+            if self._accumulates():
+                self.blobs[0].add_diff(of_factors)
+            else:
+                self.blobs[0].diff_tensor = of_factors
+        if of_shifts is not None:
+            self.blobs[-1].add_diff(of_shifts)
+
+    def keep(self, numbers: Tensor | None) -> None:
+        """What its bottom held, if it works in place, for a backward pass."""
+        self._kept = numbers
 
     def _accumulates(self) -> bool:
         """Caffe forgets the gradients of earlier passes (those of `iter_size`) for all but a single factor where

@@ -10,6 +10,8 @@ from batchbrew.caffe.layer import StandardLayer, layer
 class Split(StandardLayer):
     """Tops that share the bottom's data; the bottom's gradient is the sum of theirs."""
 
+    reads_bottoms_backward = reads_tops_backward = False
+
     def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         """Share."""
         for blob in top:

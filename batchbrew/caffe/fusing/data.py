@@ -1,0 +1,88 @@
+"""BatchNorm and Scale of the data, with the convolution behind them: all learn, and the data need no gradient."""
+
+import torch
+from torch import Tensor
+
+from batchbrew.caffe.blob import Blob
+from batchbrew.caffe.fusing.normalised import NOT_KEPT, NormalisedChain
+from batchbrew.caffe.layers.convolution import Convolution
+
+
+class DataConvolution:
+    """The same numbers without the gradient of the convolution's input, which is what it takes longest for.
+
+    Its input is s·x̂ + b, with zeros around it. So the gradient of a weight w of channel c is s·G + b·H, where G is the
+    weights' gradient of a convolution of x̂, and H of one of ones; that of s is Σ w·G, that of b is Σ w·H.
+    """
+
+    def __init__(self, chain: NormalisedChain, convolution: Convolution, bottom: Blob, top: Blob) -> None:
+        self.first, self.last = chain.first, chain.last + 1
+        self._chain = chain
+        self._convolution = convolution
+        self._bottom, self._top = bottom, top
+
+    def forward(self, keep: bool) -> None:
+        """One after the other."""
+        self._chain.forward(keep)
+        self._convolution.reshape([self._bottom], [self._top])
+        self._convolution.forward([self._bottom], [self._top])
+
+    def backward(self, keep: bool) -> None:
+        """Gradients of weights, bias, factors and shifts; those of the blobs when they are asked for."""
+        convolution, scale = self._convolution, self._chain.scale
+        asked = scale.param_propagate_down if scale is not None else [False]
+        if not any(asked):
+            convolution.backward([self._top], [False], [self._bottom])
+        else:
+            assert scale is not None
+            factors = scale.blobs[0].data_tensor
+            shifts = scale.blobs[1].data_tensor if len(scale.blobs) > 1 else None
+            weights = convolution.blobs[0].data_tensor
+            of_numbers, of_ones = self._weight_gradients(weights)
+            learned = convolution.param_propagate_down
+            if learned[0]:
+                total = of_numbers * factors[:, None, None]
+                convolution.blobs[0].add_diff(
+                    total if shifts is None else total + of_ones * shifts[:, None, None]
+                )
+            scale.learn(
+                (weights * of_numbers).sum((0, 2, 3)) if asked[0] else None,
+                (weights * of_ones).sum((0, 2, 3)) if len(asked) > 1 and asked[1] else None,
+            )
+        self._leave_diffs(keep)
+
+    def _weight_gradients(self, weights: Tensor) -> tuple[Tensor, Tensor]:
+        """G, O×C×h×w, and H, O×1×h×w; the bias learns on the way."""
+        convolution = self._convolution
+        dy = self._top.held_diff
+        numbers = self._chain.normalised()
+        learned = convolution.param_propagate_down
+        biased = len(convolution.blobs) > 1 and learned[1]
+        _, of_numbers, of_bias = convolution.gradients(dy, numbers, weights, (False, True, biased))
+        if of_bias is not None:
+            convolution.blobs[1].add_diff(of_bias)
+        ones = torch.ones_like(numbers[:1, :1], dtype=torch.float32)
+        total = dy.sum(0, keepdim=True, dtype=torch.float32)
+        _, of_ones, _ = convolution.gradients(total, ones, weights[:, :1], (False, True, False))
+        assert of_numbers is not None and of_ones is not None
+        return of_numbers, of_ones
+
+    def _leave_diffs(self, keep: bool) -> None:
+        chain = self._chain
+        if not keep:
+            self._bottom.drop_diff(NOT_KEPT)
+            chain.forget()
+            return
+        dy, weights = self._top.held_diff, self._convolution.blobs[0].data_tensor.clone()
+        x, convolution = self._bottom.held_lasting_data, self._convolution
+
+        def of_input() -> Tensor:
+            gradient, _, _ = convolution.gradients(dy, x, weights, (True, False, False))
+            assert gradient is not None
+            return gradient
+
+        chain.defer_gradients(of_input)
+
+    def hand_over(self) -> None:
+        """To BatchNorm and Scale; the convolution keeps nothing."""
+        self._chain.hand_over()

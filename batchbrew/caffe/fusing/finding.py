@@ -1,0 +1,85 @@
+"""Which layers of a net can be computed at once."""
+
+from collections.abc import Sequence
+
+from batchbrew.caffe.blob import Blob
+from batchbrew.caffe.fusing.data import DataConvolution
+from batchbrew.caffe.fusing.normalised import Member, NormalisedChain
+from batchbrew.caffe.fusing.unit import Unit
+from batchbrew.caffe.gradient_flow import GradientFlow
+from batchbrew.caffe.layer import Layer
+from batchbrew.caffe.layers.batch_norm import BatchNorm
+from batchbrew.caffe.layers.convolution import Convolution
+from batchbrew.caffe.layers.rectified import ReLU
+from batchbrew.caffe.layers.scale import Scale
+
+Blobs = Sequence[Sequence[Blob]]
+AXES = (2, 4)  # N×C and N×C×H×W
+
+
+def find_units(layers: Sequence[Layer], bottoms: Blobs, tops: Blobs, flow: GradientFlow) -> list[Unit]:
+    """Chains of layers that follow each other at once; since Caffe's splits give every reader a blob of its own,
+    nothing else reads the blobs between them.
+    """
+    finder = _Finder(layers, bottoms, tops, flow)
+    units: list[Unit] = []
+    index = 0
+    while index < len(layers):
+        unit = finder.unit_at(index)
+        index += 1
+        if unit is not None:
+            units.append(unit)
+            index = unit.last + 1
+    return units
+
+
+class _Finder:
+    def __init__(self, layers: Sequence[Layer], bottoms: Blobs, tops: Blobs, flow: GradientFlow) -> None:
+        self._layers, self._bottoms, self._tops, self._flow = layers, bottoms, tops, flow
+
+    def unit_at(self, first: int) -> Unit | None:
+        if type(self._layers[first]) is not BatchNorm or len(self._bottoms[first][0].shape) not in AXES:
+            return None
+        members = [self._member(first)]
+        for kind in (Scale, ReLU):
+            index = first + len(members)
+            if index < len(self._layers) and type(self._layers[index]) is kind and self._continues(index):
+                members.append(self._member(index))
+        chain = NormalisedChain(first, members)
+        return self._with_convolution(chain) or chain
+
+    def _member(self, index: int) -> Member:
+        layer = self._layers[index]
+        assert isinstance(layer, BatchNorm | Scale | ReLU)
+        learns, passes = self._flow.layers[index], self._flow.bottoms[index][0]
+        return Member(layer, self._bottoms[index][0], self._tops[index][0], learns, passes)
+
+    def _continues(self, index: int) -> bool:
+        """Does the layer work on what the one before it made, as a chain can?"""
+        layer, bottom = self._layers[index], self._bottoms[index]
+        if len(bottom) != 1 or bottom[0] is not self._tops[index - 1][0] or not self._passes_back(index):
+            return False
+        if isinstance(layer, Scale):
+            return layer.layer_param.scale_param.axis == 1 and layer.blobs[0].shape == bottom[0].shape[1:2]
+        return isinstance(layer, Convolution) or not layer.layer_param.relu_param.negative_slope
+
+    def _passes_back(self, index: int) -> bool:
+        """Is there a gradient for the layer before, if that runs backward?"""
+        return not self._flow.layers[index - 1] or (self._flow.layers[index] and self._flow.bottoms[index][0])
+
+    def _with_convolution(self, chain: NormalisedChain) -> Unit | None:
+        """The convolution of data that are normalised first, and need no gradient themselves."""
+        index = chain.last + 1
+        if self._flow.bottoms[chain.first][0] or chain.rectifies:
+            return None
+        if index == len(self._layers) or not self._continues_to_convolution(index):
+            return None
+        layer = self._layers[index]
+        assert isinstance(layer, Convolution)
+        return DataConvolution(chain, layer, self._bottoms[index][0], self._tops[index][0])
+
+    def _continues_to_convolution(self, index: int) -> bool:
+        layer = self._layers[index]
+        if type(layer) is not Convolution or not self._continues(index):
+            return False
+        return layer.is_planar and layer.layer_param.convolution_param.group == 1

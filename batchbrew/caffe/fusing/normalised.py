@@ -1,0 +1,184 @@
+"""BatchNorm, with the Scale and the ReLU behind it, in one pass over memory each way."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from batchbrew.caffe.blob import Blob
+from batchbrew.caffe.layer import LayerError
+from batchbrew.caffe.layers.batch_norm import BatchNorm, Normalisation
+from batchbrew.caffe.layers.normalising import apply, gradients
+from batchbrew.caffe.layers.rectified import ReLU
+from batchbrew.caffe.layers.scale import Scale
+
+NOT_KEPT = (
+    "these numbers were not kept during training, which takes less time and memory so: set solver.keep_blobs = True, "
+    "or look at them after a net.forward() and net.backward() of your own"
+)
+
+
+class Member(NamedTuple):
+    """A layer of the chain, with the blobs that it reads and writes.
+
+    `learns`: it runs backward. `passes`: its bottom gets a gradient then.
+    """
+
+    layer: BatchNorm | Scale | ReLU
+    bottom: Blob
+    top: Blob
+    learns: bool
+    passes: bool
+
+
+@dataclass
+class _Pass:
+    """What the backward pass needs of the forward pass: `y` only where it is rectified."""
+
+    x: Tensor
+    how: Normalisation
+    y: Tensor | None
+
+
+class NormalisedChain:
+    """y = x̂·factors + shifts, x̂ being x normalised; then max(0, y). Scale and ReLU may be missing."""
+
+    def __init__(self, first: int, members: Sequence[Member]) -> None:
+        self.first, self.last = first, first + len(members) - 1
+        self._members = list(members)
+        self.bottom, self.top = members[0].bottom, members[-1].top
+        assert isinstance(members[0].layer, BatchNorm)
+        self._norm = members[0].layer
+        self.scale = next((each.layer for each in members if isinstance(each.layer, Scale)), None)
+        self.rectifies = isinstance(members[-1].layer, ReLU)
+        self._pass: _Pass | None = None
+
+    def forward(self, keep: bool) -> None:
+        """Statistics in one pass over x, y in another."""
+        x = self.bottom.held_lasting_data
+        how = self._norm.normalisation(x)
+        scaling = self._scaling()
+        self.top.data_tensor = apply(x, how.mean, how.inverse, *scaling, self.rectifies)
+        self._pass = _Pass(x, how, self.top.held_lasting_data if self.rectifies else None)
+        self._leave_between(scaling, keep)
+
+    def _scaling(self) -> tuple[Tensor | None, Tensor | None]:
+        if self.scale is None:
+            return None, None
+        blobs = self.scale.blobs
+        return blobs[0].data_tensor, blobs[1].data_tensor if len(blobs) > 1 else None
+
+    def _leave_between(self, scaling: Sequence[Tensor | None], keep: bool) -> None:
+        """What the blobs between hold: x̂, or with the Scale in the same place y before it was rectified."""
+        last = {id(member.top): member for member in self._members if member.top is not self.top}
+        for member in last.values():
+            if not keep:
+                member.top.drop_data(NOT_KEPT)
+                continue
+            scaled = isinstance(member.layer, Scale)
+            factors, shifts = (None if each is None or not scaled else each.clone() for each in scaling)
+            of = self._kept
+            member.top.defer_data(partial(apply, of.x, of.how.mean, of.how.inverse, factors, shifts, False))
+
+    @property
+    def _kept(self) -> _Pass:
+        if self._pass is None:
+            raise LayerError(
+                f"layer {self._norm.name} (BatchNorm): a backward pass needs a forward pass before it"
+            )
+        return self._pass
+
+    def backward(self, keep: bool) -> None:
+        """Sums in one pass over dy and x, the gradient of x in another."""
+        if not self._members[-1].learns:
+            return
+        of, (factors, shifts) = self._kept, self._scaling()
+        dy = self.top.diff_like(of.x)
+        asked = self.scale.param_propagate_down if self.scale is not None and self._scale_learns else []
+        dx, of_factors, of_shifts = gradients(
+            dy, of.y, of.x, of.how.mean, of.how.inverse, factors, shifts,
+            rectify=self.rectifies,
+            constant=of.how.constant,
+            want_x=self._members[0].learns,
+            want_factors=bool(asked) and asked[0],
+            want_shifts=len(asked) > 1 and asked[1],
+            dy_is_ours=not keep and self.top.owns_diff,
+        )  # fmt: skip
+        if self.scale is not None:
+            self.scale.learn(of_factors, of_shifts)
+        self._leave_diffs_between(dy, factors, keep)
+        if dx is not None:
+            self.bottom.diff_tensor = dx
+        if not keep:
+            self._pass = None
+
+    @property
+    def _scale_learns(self) -> bool:
+        return any(isinstance(each.layer, Scale) and each.learns for each in self._members)
+
+    def _leave_diffs_between(self, dy: Tensor, factors: Tensor | None, keep: bool) -> None:
+        """Each layer leaves its bottom's gradient; where several have one place the first layer's stays."""
+        left = {
+            id(member.bottom): (member.bottom, isinstance(member.layer, Scale))
+            for member in reversed(self._members[1:])
+            if member.learns and member.passes
+        }
+        if self._members[0].learns:
+            left.pop(id(self.bottom), None)
+        for blob, scaled in left.values():
+            if keep:
+                own = factors.clone() if factors is not None and scaled else None
+                blob.defer_diff(partial(_masked, dy, self._kept.y, own))
+            else:
+                blob.drop_diff(NOT_KEPT)
+
+    def normalised(self) -> Tensor:
+        """x̂ of the last forward pass."""
+        of = self._kept
+        return apply(of.x, of.how.mean, of.how.inverse, None, None, False)
+
+    def defer_gradients(self, of_top: Callable[[], Tensor]) -> None:
+        """Leave the gradients of all its blobs to be computed from that of its top, when they are asked for."""
+        of, (factors, _) = self._kept, self._scaling()
+        own = None if factors is None else factors.clone()
+
+        def of_bottom() -> Tensor:
+            dx, _, _ = gradients(
+                of_top().to(of.x.dtype), of.y, of.x, of.how.mean, of.how.inverse, own, None,
+                rectify=self.rectifies, constant=of.how.constant,
+            )  # fmt: skip
+            assert dx is not None
+            return dx
+
+        self.top.defer_diff(of_top)
+        for member in (each for each in reversed(self._members[1:]) if each.passes):
+            scaled = own if isinstance(member.layer, Scale) else None
+            member.bottom.defer_diff(partial(_masked_later, of_top, of.y, scaled))
+        if self._members[0].learns:
+            self.bottom.defer_diff(of_bottom)
+
+    def forget(self) -> None:
+        """Let go of what a backward pass would need."""
+        self._pass = None
+
+    def hand_over(self) -> None:
+        """x̂, which BatchNorm keeps, and Scale where it works in place."""
+        of = self._kept
+        numbers = self.normalised()
+        self._norm.keep(numbers, of.how.inverse)
+        for member in self._members:
+            if isinstance(member.layer, Scale):
+                member.layer.keep(numbers if member.bottom is member.top else None)
+
+
+def _masked(dy: Tensor, y: Tensor | None, factors: Tensor | None) -> Tensor:
+    """The gradient before ReLU, which made `y`, and before Scale, if there are `factors`."""
+    dy = dy if y is None else torch.ops.aten.threshold_backward(dy.to(y.dtype), y, 0)
+    return dy if factors is None else dy * factors.reshape(-1, *[1] * (dy.dim() - 2))
+
+
+def _masked_later(of_top: Callable[[], Tensor], y: Tensor | None, factors: Tensor | None) -> Tensor:
+    return _masked(of_top(), y, factors)

@@ -1,0 +1,24 @@
+"""What a net runs in place of several layers."""
+
+from typing import Protocol
+
+
+class Unit(Protocol):
+    """Consecutive layers of a net, computed at once.
+
+    After its passes all blobs give what Caffe's layers, one after another, would have left in them; those between
+    its layers compute that only when they are asked. With `keep` false they, and the gradients, need not.
+    """
+
+    first: int
+    last: int
+    """The numbers of its layers; both are among them."""
+
+    def forward(self, keep: bool) -> None:
+        """The layers' forward passes. Raises what they raise."""
+
+    def backward(self, keep: bool) -> None:
+        """Their backward passes, from the last one to the first."""
+
+    def hand_over(self) -> None:
+        """Give the layers what their own forward passes would have kept, for backward passes one by one."""

@@ -1,0 +1,99 @@
+"""Until when each blob of a net is needed in training, where nobody looks at blobs from outside."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+from batchbrew.caffe.blob import Blob
+from batchbrew.caffe.gradient_flow import GradientFlow
+from batchbrew.caffe.layer import Layer
+from batchbrew.caffe.memory import Memory
+from batchbrew.caffe.wiring import Wiring
+
+HOW_TO_KEEP = (
+    "during training, which takes less memory so: set solver.keep_blobs = True, or look after a net.forward() and "
+    "net.backward() of your own"
+)
+
+
+class Lifetimes:
+    """Drops data behind the last layer that reads them, forward or backward, and gradients behind the layer that made
+    the blob. What the net reads (tops of layers without bottoms) and its outputs stay.
+    """
+
+    def __init__(
+        self,
+        wiring: Wiring,
+        blobs: Sequence[Blob],
+        layers: Sequence[Layer],
+        flow: GradientFlow,
+        in_units: set[int],
+    ) -> None:
+        """`in_units`: layers that keep by themselves what their backward pass needs."""
+        self._wiring, self._blobs, self._layers, self._flow = wiring, blobs, layers, flow
+        staying = set(wiring.outputs)
+        staying.update(blob for node in wiring.nodes if not node.bottoms for blob in node.tops)
+        data, gradients = self._data_memories(), self._memories(lambda blob: blob.diff_memory)
+        read_back = self._read_back(data, in_units)
+        last_reader = {data[blob]: i for i, node in enumerate(wiring.nodes) for blob in node.bottoms}
+        self._forward: dict[int, list[int]] = {}
+        self._backward: dict[int, list[int]] = {}
+        self._gradients: dict[int, list[int]] = {}
+        for memory, maker in self._makers(data, staying).items():
+            if memory in read_back:
+                self._backward.setdefault(maker, []).append(memory)
+            elif memory in last_reader:
+                self._forward.setdefault(last_reader[memory], []).append(memory)
+        for memory, maker in self._makers(gradients, staying).items():
+            if flow.layers[maker]:
+                self._gradients.setdefault(maker, []).append(memory)
+
+    def _memories(self, of: Callable[[Blob], Memory]) -> list[int]:
+        """By blob, the first blob that shares its memory."""
+        first: dict[int, int] = {}
+        return [first.setdefault(id(of(blob)), index) for index, blob in enumerate(self._blobs)]
+
+    def _data_memories(self) -> list[int]:
+        """The tops of a split share its bottom's from the first forward pass on."""
+        found = self._memories(lambda blob: blob.data_memory)
+        for index, node in enumerate(self._wiring.nodes):
+            if self._layers[index].type == "Split":
+                for blob in node.tops:
+                    found[blob] = found[node.bottoms[0]]
+        return found
+
+    def _read_back(self, memories: Sequence[int], in_units: set[int]) -> set[int]:
+        """What backward passes read."""
+        read: set[int] = set()
+        for index, (node, layer) in enumerate(zip(self._wiring.nodes, self._layers, strict=True)):
+            if self._flow.layers[index] and index not in in_units:
+                bottoms = node.bottoms if layer.reads_bottoms_backward else []
+                tops = node.tops if layer.reads_tops_backward else []
+                read.update(memories[blob] for blob in [*bottoms, *tops])
+        return read
+
+    def _makers(self, memories: Sequence[int], staying: set[int]) -> dict[int, int]:
+        """For each memory that need not stay, the first layer that writes it."""
+        makers: dict[int, int] = {}
+        for index, node in enumerate(self._wiring.nodes):
+            for blob in node.tops:
+                makers.setdefault(memories[blob], index)
+        for blob in staying:
+            makers.pop(memories[blob], None)
+        return makers
+
+    def after_forward(self, layers: Iterable[int]) -> None:
+        """Drop what no layer behind these reads any more."""
+        for index in layers:
+            self._drop_data(self._forward.get(index, ()))
+
+    def after_backward(self, layers: Iterable[int]) -> None:
+        """Drop what no layer before these reads any more."""
+        for index in layers:
+            self._drop_data(self._backward.get(index, ()))
+            for blob in self._gradients.get(index, ()):
+                name = self._wiring.blob_names[blob]
+                self._blobs[blob].drop_diff(f"the gradient of blob {name} was not kept {HOW_TO_KEEP}")
+
+    def _drop_data(self, blobs: Iterable[int]) -> None:
+        for blob in blobs:
+            name = self._wiring.blob_names[blob]
+            self._blobs[blob].drop_data(f"the data of blob {name} were not kept {HOW_TO_KEEP}")

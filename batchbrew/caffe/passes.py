@@ -1,0 +1,118 @@
+"""Passes over the layers of a net, forward and backward, several layers at once where that can be."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+
+import torch
+from torch import Tensor
+
+from batchbrew.caffe import mode
+from batchbrew.caffe.blob import Blob
+from batchbrew.caffe.fusing.finding import find_units
+from batchbrew.caffe.fusing.unit import Unit
+from batchbrew.caffe.gradient_flow import GradientFlow
+from batchbrew.caffe.layer import Layer
+from batchbrew.caffe.lifetimes import Lifetimes
+from batchbrew.caffe.wiring import Wiring
+
+Blobs = Sequence[Sequence[Blob]]
+LayerCallback = Callable[[int], object]
+
+
+class Passes:
+    """Runs a net's layers. `explaining` puts the name of a layer before what that refuses."""
+
+    def __init__(
+        self,
+        layers: Sequence[Layer],
+        bottoms: Blobs,
+        tops: Blobs,
+        loss_weights: Sequence[Sequence[float]],
+        flow: GradientFlow,
+        explaining: Callable[[int], AbstractContextManager[None]],
+    ) -> None:
+        self._layers, self._bottoms, self._tops = layers, bottoms, tops
+        self._loss_weights = loss_weights
+        self._flow = flow
+        self._explaining = explaining
+        units = find_units(layers, bottoms, tops, flow)
+        self._by_first = {unit.first: unit for unit in units}
+        self._by_last = {unit.last: unit for unit in units}
+        self._members = {index: unit for unit in units for index in range(unit.first, unit.last + 1)}
+        self._ran: set[int] = set()  # the first layers of units whose latest forward pass was at once
+        self.callbacks: dict[str, list[LayerCallback]] = {}
+
+    def lifetimes(self, wiring: Wiring, blobs: Sequence[Blob]) -> Lifetimes:
+        """Of the net's blobs."""
+        return Lifetimes(wiring, blobs, self._layers, self._flow, set(self._members))
+
+    def forward(self, indices: range, lifetimes: Lifetimes | None) -> Tensor:
+        """Run layers; the sum of the losses on the way, a number on the device. Blobs last as `lifetimes` says."""
+        loss = torch.zeros((), device=mode.device())
+        index = indices.start
+        while index < indices.stop:
+            unit = self._unit(self._by_first.get(index), indices)
+            ran = range(index, index + 1 if unit is None else unit.last + 1)
+            for each in ran:
+                self._call("before_forward", each)
+                with self._explaining(each):
+                    self._layers[each].reshape(self._bottoms[each], self._tops[each])
+                    if unit is None:
+                        self._layers[each].forward(self._bottoms[each], self._tops[each])
+            if unit is not None:
+                with self._explaining(unit.last):
+                    unit.forward(keep=lifetimes is None)
+                self._ran.add(unit.first)
+            elif index in self._members:
+                self._ran.discard(self._members[index].first)
+            for blob, weight in zip(self._tops[index], self._loss_weights[index], strict=True):
+                if weight:
+                    loss = loss + (blob.data_tensor * blob.diff_tensor).sum()
+            if lifetimes is not None:
+                lifetimes.after_forward(ran)
+            self._call("after_forward", index)
+            index = ran.stop
+        return loss
+
+    def backward(
+        self, indices: range, lifetimes: Lifetimes | None, learned: Callable[[range], object] | None
+    ) -> None:
+        """Run layers backward, from the last one to the first; `learned` is called behind each, or each unit."""
+        index = indices.stop - 1
+        while index >= indices.start:
+            unit = self._unit(self._by_last.get(index), indices)
+            if unit is not None and unit.first in self._ran:
+                ran = range(unit.first, unit.last + 1)
+                with self._explaining(unit.last):
+                    unit.backward(keep=lifetimes is None)
+            else:
+                ran = range(index, index + 1)
+                self._layer_backward(index)
+            if learned is not None:
+                learned(ran)
+            if lifetimes is not None:
+                lifetimes.after_backward(ran)
+            index = ran.start - 1
+
+    def _layer_backward(self, index: int) -> None:
+        self._call("before_backward", index)
+        if self._flow.layers[index]:
+            with self._explaining(index):
+                unit = self._members.get(index)
+                if unit is not None and unit.first in self._ran:
+                    unit.hand_over()
+                    self._ran.remove(unit.first)
+                self._layers[index].backward(
+                    self._tops[index], self._flow.bottoms[index], self._bottoms[index]
+                )
+        self._call("after_backward", index)
+
+    def _unit(self, unit: Unit | None, indices: range) -> Unit | None:
+        """The unit, if it can run: all of it is to, and nobody looks on."""
+        if unit is None or self.callbacks or not mode.fuses():
+            return None
+        return unit if unit.first in indices and unit.last in indices else None
+
+    def _call(self, moment: str, index: int) -> None:
+        for callback in self.callbacks.get(moment, ()):
+            callback(index)
