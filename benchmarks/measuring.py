@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from batchbrew.atomic import write_file
+
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -23,6 +25,16 @@ def machine() -> str:
             model = line.partition(":")[2].strip()
             break
     return f"{model}, {len(os.sched_getaffinity(0))} cores"
+
+
+def gpu_name(number: int) -> str:
+    """As NVIDIA's driver calls it."""
+    asked = ["nvidia-smi", f"--id={number}", "--query-gpu=name", "--format=csv,noheader"]
+    try:
+        done = subprocess.run(asked, check=True, capture_output=True, text=True)
+    except (OSError, subprocess.CalledProcessError):
+        return f"GPU {number}"
+    return done.stdout.strip()
 
 
 def seconds_of(command: Sequence[str | Path], **options: Any) -> float:
@@ -51,8 +63,12 @@ def median_ratio(above: Sequence[float], below: Sequence[float]) -> float:
 
 def write_results(name: str, rows: dict[str, Any]) -> None:
     """Print the numbers, and keep them in benchmarks/results/NAME.json with machine and date."""
+    print(keep_results(name, rows), end="")
+
+
+def keep_results(name: str, rows: dict[str, Any]) -> str:
+    """The text of benchmarks/results/NAME.json, which is written: the numbers with machine and date."""
     content = {"machine": machine(), "date": datetime.date.today().isoformat(), **rows}
-    text = json.dumps(content, indent=2)
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{name}.json").write_text(text + "\n", encoding="utf-8")
-    print(text)
+    text = json.dumps(content, indent=2) + "\n"
+    write_file(RESULTS / f"{name}.json", text)
+    return text
