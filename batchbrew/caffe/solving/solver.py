@@ -51,6 +51,13 @@ class Solver(Uncopied):
 
     type: ClassVar[str]
 
+    keep_blobs: bool | None = None
+    """May blobs and gradients of the training net be looked at after, and by callbacks within, each iteration?
+
+    None: after the last iteration of a `step`, and in all while there are callbacks. False takes less time and memory:
+    inputs and outputs of the net alone stay, and callbacks of two functions find the gradients gone, or not yet there.
+    """
+
     def __init__(self, solver_file_path: str | Path) -> None:
         path = Path(solver_file_path)
         self._init(solver_file.read_solver(path), path)
@@ -105,19 +112,22 @@ class Solver(Uncopied):
             MemoryLimit().check(numbers * (1 + rule.histories))  # the gradients, and what the rule remembers
         except Refusal as refusal:
             raise InputError(f"{path}: {numbers:,} numbers are to be learned: {refusal}") from None
-        return Updater(self.param, self.net.learnable_params, rule)
+        return Updater(self.param, self.net, rule)
 
     # Training
 
     def step(self, iterations: int) -> None:
         """Train for so many iterations. Raises InputError where they would be more than Caffe counts."""
+        self._step(iterations, keep_last=True)
+
+    def _step(self, iterations: int, keep_last: bool) -> None:
         if (stop := self.iter + iterations) > snapshot_files.LARGEST_ITERATION:
             raise InputError(f"iteration {stop:,}: Caffe counts up to {snapshot_files.LARGEST_ITERATION:,}")
         self._smoothed = solver_log.SmoothedLoss(self.param.average_loss)
         self._pace.start()
         try:
             while self.iter < stop:
-                self._iterate()
+                self._iterate(self._keeps(is_last=keep_last and self.iter + 1 == stop))
         finally:
             self._pace.stop()
 
@@ -128,7 +138,7 @@ class Solver(Uncopied):
         if resume is not None:
             engine_log.info("solver.cpp:296", f"Restoring previous solver status from {resume}")
             self.restore(resume)
-        self.step(self.param.max_iter - self.iter)
+        self._step(self.param.max_iter - self.iter, keep_last=False)
         if self.param.snapshot_after_train and not self._is_due(self.param.snapshot):
             self.snapshot()
         if self._is_due(self.param.display):
@@ -142,9 +152,7 @@ class Solver(Uncopied):
 
     def apply_update(self) -> None:
         """Change the weights by their gradients, and count that as an iteration."""
-        rate = self._learning_rate()
-        if self._is_due(self.param.display):
-            engine_log.info("sgd_solver.cpp:112", f"Iteration {self.iter}, lr = {engine_log.number(rate)}")
+        rate = self._rate_of_update()
         try:
             self._updater.apply(rate, self.iter)
         except (MemoryError, RuntimeError) as error:
@@ -152,6 +160,12 @@ class Solver(Uncopied):
                 raise
             raise EngineError(f"the update of iteration {self.iter} {exhausted()}") from error
         self.iter += 1
+
+    def _rate_of_update(self) -> float:
+        rate = self._learning_rate()
+        if self._is_due(self.param.display):
+            engine_log.info("sgd_solver.cpp:112", f"Iteration {self.iter}, lr = {engine_log.number(rate)}")
+        return rate
 
     @property
     def lr(self) -> float:
@@ -179,7 +193,13 @@ class Solver(Uncopied):
         """Have `net` use the weights of the training net, by layer name."""
         net.share_with(self.net)
 
-    def _iterate(self) -> None:
+    def _keeps(self, is_last: bool) -> bool:
+        """Is anything kept in this iteration that training does not need?"""
+        if self._debug_info is not None:
+            return True
+        return is_last or bool(self._callbacks) if self.keep_blobs is None else self.keep_blobs
+
+    def _iterate(self, keep: bool) -> None:
         self.net.clear_param_diffs()
         if self._is_due(self.param.test_interval) and (self.iter > 0 or self.param.test_initialization):
             self._test_all()
@@ -188,22 +208,39 @@ class Solver(Uncopied):
         display = self._is_due(self.param.display)
         if self._debug_info is not None:
             self._debug_info.on = display
-        self._smoothed.add(self._forward_backward())
-        if display and engine_log.is_on():
-            solver_log.log_progress(self.iter, self.param.display, self._smoothed.value, self._pace, self.net)
-        for callback in self._callbacks:
-            callback.on_gradients_ready()
-        self.apply_update()
+        if (
+            not keep
+            and self._updater.takes_each_alone
+            and all(isinstance(each, _Functions) for each in self._callbacks)
+        ):
+            self._update_on_the_way(display)
+        else:
+            self._smoothed.add(self._forward_backward(keep))
+            self._tell(display)
+            self.apply_update()
         self._pace.iterations += 1
         if self._is_due(self.param.snapshot):
             self.snapshot()
 
-    def _forward_backward(self) -> Tensor:
+    def _tell(self, display: bool) -> None:
+        if display and engine_log.is_on():
+            solver_log.log_progress(self.iter, self.param.display, self._smoothed.value, self._pace, self.net)
+        for callback in self._callbacks:
+            callback.on_gradients_ready()
+
+    def _update_on_the_way(self, display: bool) -> None:
+        """Change weights as soon as they have their gradients, which then need not be kept."""
+        self._smoothed.add(self.net.forward_pass(keep=False))
+        self._tell(display)
+        self.net.backward_pass(keep=False, learned=self._updater.begin(self._rate_of_update(), self.iter))
+        self.iter += 1
+
+    def _forward_backward(self, keep: bool) -> Tensor:
         """The mean loss of iter_size passes, whose gradients add up."""
         loss = torch.zeros((), device=mode.device())
         for _ in range(self.param.iter_size):
-            loss = loss + self.net.forward_pass()
-            self.net.backward_pass()
+            loss = loss + self.net.forward_pass(keep=keep)
+            self.net.backward_pass(keep=keep)
             if self._debug_info is not None:
                 self._debug_info.after_pass()
         return loss / self.param.iter_size

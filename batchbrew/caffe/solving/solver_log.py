@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from batchbrew.caffe import engine_log, mode
+from batchbrew.caffe.data.batch_layer import BatchLayer
+from batchbrew.caffe.data.pace import PaceWarning
 from batchbrew.caffe.net import Net
 
 
@@ -44,6 +46,7 @@ class Pace:
 
     def __init__(self) -> None:
         self.iterations = 0
+        self.of_data = PaceWarning()
         self._seconds = 0.0
         self._started: float | None = None
 
@@ -76,6 +79,7 @@ def log_progress(iteration: int, interval: int, loss: float, pace: Pace, net: Ne
     engine_log.info("solver.cpp:239", f"Iteration {iteration} ({speed}), loss = {engine_log.number(loss)}")
     values = (net.blobs[name].data_tensor.reshape(-1).cpu().numpy() for name in net.outputs)
     _log_outputs("solver.cpp:258", "Train", net, values)
+    pace.of_data.look(layer.waiting for layer in net.layers if isinstance(layer, BatchLayer))
 
 
 def log_scores(net: Net, scores: Iterable[NDArray[np.float32]]) -> None:

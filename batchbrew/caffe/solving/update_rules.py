@@ -30,6 +30,9 @@ class UpdateRule:
 
     histories: ClassVar[int] = 1
     takes_momentum: ClassVar[bool] = True
+    rests_at_rate_0: ClassVar[bool] = (
+        False  # does what it remembers stay zero then, whatever the weights decay by?
+    )
 
     def __init__(self, param: pb.SolverParameter) -> None:
         self.momentum = param.momentum
@@ -44,9 +47,30 @@ class UpdateRule:
         """Turn `gradients` into updates at learning rate `rate`, in iteration `iteration`, counted from 0."""
         raise NotImplementedError
 
+    def change(
+        self,
+        weights: Tensors,
+        gradients: Tensors,
+        histories: Sequence[Tensors],
+        decay: float,
+        rate: float,
+        iteration: int,
+    ) -> Tensors:
+        """Change the weights in place, `decay` of which is added to the gradients first.
+
+        Returns what was subtracted, in the memory of the gradients or of a history.
+        """
+        if decay:
+            torch._foreach_add_(gradients, weights, alpha=decay)
+        self.apply(gradients, histories, rate, iteration)
+        torch._foreach_sub_(weights, gradients)
+        return gradients
+
 
 class SGD(UpdateRule):
     """V ← momentum·V + rate·g; the update is V."""
+
+    rests_at_rate_0 = True
 
     def apply(self, gradients: Tensors, histories: Sequence[Tensors], rate: float, iteration: int) -> None:
         """One step."""
@@ -55,9 +79,34 @@ class SGD(UpdateRule):
         torch._foreach_add_(history, gradients, alpha=rate)
         torch._foreach_copy_(gradients, history)
 
+    def change(
+        self,
+        weights: Tensors,
+        gradients: Tensors,
+        histories: Sequence[Tensors],
+        decay: float,
+        rate: float,
+        iteration: int,
+    ) -> Tensors:
+        """In one pass over memory, which leaves the gradients as they were.
+
+        PyTorch's rule has the rate outside of V, but what is added to V is multiplied by 1 - `dampening`.
+        """
+        (history,) = histories
+        if not _lie_alike(weights, gradients, history):
+            return super().change(weights, gradients, histories, decay, rate, iteration)
+        torch._fused_sgd_(
+            weights, gradients, history,
+            weight_decay=decay, momentum=self.momentum, lr=1.0, dampening=1 - rate,
+            nesterov=False, maximize=False, is_first_step=False,
+        )  # fmt: skip
+        return history
+
 
 class Nesterov(UpdateRule):
     """V' ← momentum·V + rate·g; the update is (1 + momentum)·V' - momentum·V."""
+
+    rests_at_rate_0 = True
 
     def apply(self, gradients: Tensors, histories: Sequence[Tensors], rate: float, iteration: int) -> None:
         """One step."""
@@ -146,6 +195,11 @@ class Adam(UpdateRule):
         with np.errstate(all="ignore"):  # momentum 1 divides by zero, in C too; a larger one overflows
             root = math.sqrt(max(0.0, 1 - np.power(self.momentum2, float(step))))
             return float32(np.divide(root, 1 - np.power(self.momentum, float(step))))
+
+
+def _lie_alike(*groups: Tensors) -> bool:
+    """Are the numbers of each tensor in a row, as a kernel expects that takes several?"""
+    return all(tensor.is_contiguous() for tensors in groups for tensor in tensors)
 
 
 def _average_squares(history: Tensors, gradients: Tensors, decay: float) -> None:

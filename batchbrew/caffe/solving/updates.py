@@ -3,14 +3,17 @@
 All parameters of the same multipliers are worked on together, and nothing here waits for a GPU.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from batchbrew.caffe import engine_log
 from batchbrew.caffe.blob import Blob
-from batchbrew.caffe.parameters import Learnable
+from batchbrew.caffe.layer import Layer
+from batchbrew.caffe.lifetimes import HOW_TO_KEEP
+from batchbrew.caffe.net import Net
 from batchbrew.caffe.solving.update_rules import UpdateRule, float32
 from batchbrew.errors import InputError
 from batchbrew.proto import caffe_pb2 as pb
@@ -24,12 +27,29 @@ class Updater:
     `history`: a blob for each parameter, in the order of the net's; then, where the rule has two, the second ones.
     """
 
-    def __init__(self, param: pb.SolverParameter, learnable: Sequence[Learnable], rule: UpdateRule) -> None:
+    def __init__(self, param: pb.SolverParameter, net: Net, rule: UpdateRule) -> None:
         self._param = param
-        self._learnable = list(learnable)
+        self._learnable = list(net.learnable_params)
         self._rule = rule
         self.history = [Blob(*each.blob.shape) for _ in range(rule.histories) for each in self._learnable]
-        self._groups = self._by_multipliers()
+        self._by_layer = self._ready_behind(net.layers)
+
+    def _ready_behind(self, layers: Sequence[Layer]) -> dict[int, list[int]]:
+        """By layer, the parameters whose gradients are whole once it has run backward: those that it has first."""
+        numbers = {id(each.blob.diff_memory): number for number, each in enumerate(self._learnable)}
+        first: dict[int, int] = {}
+        for index, layer in enumerate(layers):
+            for blob in layer.blobs:
+                first.setdefault(numbers[id(blob.diff_memory)], index)
+        found: dict[int, list[int]] = {}
+        for number, index in first.items():
+            found.setdefault(index, []).append(number)
+        return found
+
+    @property
+    def takes_each_alone(self) -> bool:
+        """Does the update of a parameter need no other's gradient, and no other pass?"""
+        return self._param.clip_gradients < 0 and self._param.iter_size == 1
 
     def apply(self, rate: float, iteration: int) -> None:
         """Change the weights by their gradients; the gradients' blobs then hold what was subtracted.
@@ -37,24 +57,58 @@ class Updater:
         Raises InputError for a regularization that Caffe does not know, before anything is changed.
         """
         self._check_regularization()
-        if not self._learnable:
-            return
-        gradients = [_own_diff(each.blob) for each in self._learnable]
-        weights = [each.blob.mutable_data() for each in self._learnable]
-        self._clip(gradients)
-        if self._param.iter_size != 1:
-            torch._foreach_mul_(gradients, float32(1 / self._param.iter_size))
-        for (lr_mult, decay_mult), members in self._groups.items():
-            group = [gradients[i] for i in members]
-            self._regularize(group, [weights[i] for i in members], decay_mult)
-            self._rule.apply(group, self._histories_of(members), float32(rate * lr_mult), iteration)
-        torch._foreach_sub_(weights, gradients)
+        moving = self._moving(range(len(self._learnable)), rate)
+        if moving:
+            self._clip(list(moving.values()))
+            if self._param.iter_size != 1:
+                torch._foreach_mul_(list(moving.values()), float32(1 / self._param.iter_size))
+            self._change(moving, rate, iteration, keep=True)
 
-    def _by_multipliers(self) -> dict[tuple[float, float], list[int]]:
+    def begin(self, rate: float, iteration: int) -> Callable[[range], None]:
+        """The same, but by and by: returns what is to be called with the layers that have their gradients. Those are
+        forgotten.
+        """
+        self._check_regularization()
+
+        def change(layers: range) -> None:
+            members = [number for layer in layers for number in self._by_layer.get(layer, ())]
+            self._change(self._moving(members, rate), rate, iteration, keep=False)
+
+        return change
+
+    def _moving(self, members: Iterable[int], rate: float) -> dict[int, Tensor]:
+        """The gradients, by the number of the parameter, of those that an update can change; the others are like
+        BatchNorm's statistics.
+        """
+        moving = {}
+        for number in members:
+            each, histories = self._learnable[number], self.history[number :: len(self._learnable)]
+            zero = each.blob.has_no_diff and all(blob.data_memory.is_zero for blob in histories)
+            if not (zero and self._rule.rests_at_rate_0 and not rate * each.lr_mult):
+                moving[number] = _own_diff(each.blob)
+        return moving
+
+    def _change(self, gradients: Mapping[int, Tensor], rate: float, iteration: int, keep: bool) -> None:
         groups: dict[tuple[float, float], list[int]] = {}
-        for index, each in enumerate(self._learnable):
-            groups.setdefault((each.lr_mult, each.decay_mult), []).append(index)
-        return groups
+        for number in gradients:
+            each = self._learnable[number]
+            groups.setdefault((each.lr_mult, each.decay_mult), []).append(number)
+        for (lr_mult, decay_mult), members in groups.items():
+            weights = [self._learnable[number].blob.mutable_data() for number in members]
+            group = [gradients[number] for number in members]
+            decay = self._decay(group, weights, decay_mult)
+            updates = self._rule.change(
+                weights, group, self._histories_of(members), decay, float32(rate * lr_mult), iteration
+            )
+            for number, update in zip(members, updates, strict=True):
+                self._leave(number, update, gradients[number], keep)
+
+    def _leave(self, number: int, update: Tensor, gradient: Tensor, keep: bool) -> None:
+        each = self._learnable[number]
+        if not keep:
+            each.blob.drop_diff(f"the gradient of layer {each.layer.name} was not kept {HOW_TO_KEEP}")
+        elif update is not gradient:
+            each.blob.defer_diff(partial(torch.clone, update))
 
     def _histories_of(self, members: Sequence[int]) -> list[list[Tensor]]:
         count = len(self._learnable)
@@ -78,11 +132,13 @@ class Updater:
             )
         torch._foreach_mul_(gradients, scale)
 
-    def _regularize(self, gradients: list[Tensor], weights: list[Tensor], decay_mult: float) -> None:
+    def _decay(self, gradients: list[Tensor], weights: list[Tensor], decay_mult: float) -> float:
+        """How much of the weights is to be added to their gradients; of L1, their signs are added here."""
         decay = float32(self._param.weight_decay * decay_mult)
-        if decay:
-            pull = weights if self._param.regularization_type == "L2" else torch._foreach_sign(weights)
-            torch._foreach_add_(gradients, pull, alpha=decay)
+        if decay and self._param.regularization_type == "L1":
+            torch._foreach_add_(gradients, torch._foreach_sign(weights), alpha=decay)
+            return 0.0
+        return decay
 
     def _check_regularization(self) -> None:
         kind = self._param.regularization_type
