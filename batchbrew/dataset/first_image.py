@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from batchbrew.dataset.images import ImageError, check_header, decode_stored, read_image_bytes
-from batchbrew.dataset.reader import LmdbReader, parse_datum, printable
+from batchbrew.dataset.reader import LmdbReader, is_lmdb, parse_datum, printable
 from batchbrew.errors import InputError
 from batchbrew.nets.shapes import SourceImage
 from batchbrew.proto import caffe_pb2 as pb
@@ -18,7 +18,7 @@ def first_image(layer: pb.LayerParameter) -> SourceImage | None:
     """
     if layer.type == "Data":
         source = Path(layer.data_param.source)
-        return _first_record(source, layer.transform_param) if (source / "data.mdb").is_file() else None
+        return _first_record(source, layer.transform_param) if is_lmdb(source) else None
     if layer.type == "ImageData" and Path(layer.image_data_param.source).is_file():
         return _first_listed(layer.image_data_param)
     return None

@@ -114,6 +114,9 @@ def _has_grey_corner(image: Image) -> bool:
     It is in a corner, whichever way EXIF turned the image; where a side is no multiple of 8, only a part
     of it is in the image.
     """
+    row = image.size // len(image)
+    if JPEG_GREY not in map(image.item, (0, row - 1, image.size - row, image.size - 1)):  # the outmost pixels
+        return False
     height, width = ((side - 1) % 8 + 1 for side in image.shape[:2])
     rows, columns = (slice(height), slice(-height, None)), (slice(width), slice(-width, None))
     return any(bool((image[row, column] == JPEG_GREY).all()) for row in rows for column in columns)

@@ -187,37 +187,34 @@ class LmdbCursor:
 
     def next(self) -> bool:
         """Go to the record behind, or from before all of them to the first; False if there is none."""
+        return self._forward(1)
+
+    def next_leaf(self) -> bool:
+        """Go to the first record of the next leaf, or from before all of them to the first; False if there is none."""
+        page, index = self._path[-1] if self._path else (None, 0)
+        return self._forward(1 if page is None else len(page.nodes) - index)
+
+    def leaf(self) -> Page:
+        """The page here."""
+        return self._here()[0]
+
+    def _forward(self, records: int) -> bool:
+        """By one, or to behind the last one of a page."""
         if not self._path:
             return self.first()
         while self._path:
             page, index = self._path.pop()
-            if index + 1 < len(page.nodes):
-                self._path.append((page, index + 1))
+            index += records if page.leaf else 1
+            if index < len(page.nodes):
+                self._path.append((page, index))
                 if not page.leaf:
-                    self._descend(self._file.child(page, index + 1))
-                self._passed += 1
+                    self._descend(self._file.child(page, index))
+                self._passed += records
                 if self._passed >= self._file.meta.entries:
                     raise LmdbDamage(
                         f"there are more records than the {self._file.meta.entries:,} that it names"
                     )
                 return True
-        return False
-
-    def set_key(self, key: bytes) -> bool:
-        """Go to the record of that key; False, and before all records, if there is none."""
-        self._path, self._passed = [], 0
-        number = self._file.meta.root
-        for _ in range(self._file.meta.levels):
-            page = self._file.page(number)
-            index = self._last_at_most(key, page)
-            if page.leaf:
-                if index >= 0 and self._file.key(page, index) == key:
-                    self._path.append((page, index))
-                    return True
-                break
-            self._path.append((page, max(index, 0)))
-            number = self._file.child(page, max(index, 0))
-        self._path = []
         return False
 
     def key(self) -> bytes:
@@ -258,14 +255,3 @@ class LmdbCursor:
             self._path.append((page, 0))
             if not page.leaf:
                 number = self._file.child(page, 0)
-
-    def _last_at_most(self, key: bytes, page: Page) -> int:
-        """The last node whose key is not beyond `key`; -1 if all are. The first one of a branch has none: it counts."""
-        low, high = -1 if page.leaf else 0, len(page.nodes) - 1
-        while low < high:
-            middle = (low + high + 1) // 2
-            if self._file.key(page, middle) <= key:
-                low = middle
-            else:
-                high = middle - 1
-        return low

@@ -2,8 +2,11 @@
 
 import contextlib
 import math
-from collections.abc import Iterator
+import os
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +15,7 @@ from numpy.typing import NDArray
 
 from batchbrew.dataset.images import ImageError, check_header, decode_stored
 from batchbrew.dataset.lmdb_file import LmdbCursor, LmdbDamage, LmdbFile
+from batchbrew.dataset.record_index import RecordIndex
 from batchbrew.errors import InputError
 from batchbrew.proto import caffe_pb2
 
@@ -30,19 +34,25 @@ class Record:
 
 
 class LmdbReader:
-    """An LMDB opened for reading; iterate as often as you like, from any thread, also after a fork.
+    """A data set opened for reading; read it as often as you like, from any thread, also after a fork.
 
+    It is an LMDB, or a folder in which each folder is one: those are one set, in the order of their names (`shards`).
     No lock file is made, so read-only disks and other people's files are fine; a data set does not change once it
-    is built. Raises InputError if it is missing, no LMDB, truncated or empty.
+    is built. Raises InputError if it, or one of the shards, is missing, no LMDB, truncated or empty.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._opened: LmdbFile | None = _open(path)
-        self.count: int = self._file.meta.entries
-        if self.count == 0:
+        self.shards: Sequence[Path] = lmdbs_in(path)
+        self._opened: list[_Lmdb] = []
+        try:
+            for shard in self.shards:
+                self._opened.append(_Lmdb(shard))
+        except InputError:
             self.close()
-            raise InputError(f"{path} is an LMDB without a record: build it anew")
+            raise
+        self._firsts = [0, *accumulate(lmdb.count for lmdb in self._opened)]
+        self.count: int = self._firsts[-1]
 
     def __enter__(self) -> "LmdbReader":
         return self
@@ -51,39 +61,37 @@ class LmdbReader:
         self.close()
 
     def close(self) -> None:
-        """Give the LMDB up; a second time does nothing."""
-        if self._opened is not None:
-            self._opened.close()
-            self._opened = None
+        """Give the data set up; a second time does nothing."""
+        while self._opened:
+            self._opened.pop().file.close()
 
-    @property
-    def _file(self) -> LmdbFile:
-        assert self._opened is not None, "closed"
-        return self._opened
+    def value(self, number: int) -> bytes:
+        """The unparsed value of record `number`, from 0, in Caffe's order (of the keys' bytes)."""
+        lmdb, place = self._find(number)
+        with lmdb.reading():
+            return lmdb.index.value(place)
 
-    @contextlib.contextmanager
-    def cursor(self) -> Iterator[LmdbCursor]:
-        """A cursor over keys and values, in Caffe's order (of the keys' bytes); at first before all of them."""
-        try:
-            yield LmdbCursor(self._file)
-        except LmdbDamage as damage:
-            raise InputError(f"{self.path} is damaged ({damage}): build it anew") from damage
-        except OSError as error:
-            raise InputError(f"{self.path} cannot be read: {error.strerror or error}") from error
+    def item(self, number: int) -> tuple[bytes, bytes]:
+        """The same with its key before it."""
+        lmdb, place = self._find(number)
+        with lmdb.reading():
+            return lmdb.index.item(place)
+
+    def name(self, number: int) -> str:
+        """What messages call a record."""
+        return f"record {printable(self.item(number)[0])} of {self._find(number)[0].path}"
 
     def items(self) -> Iterator[tuple[bytes, bytes]]:
         """Keys and unparsed values, in Caffe's order."""
-        with self.cursor() as cursor:
-            yield from cursor
+        for lmdb in self._opened:
+            with lmdb.reading():
+                yield from LmdbCursor(lmdb.file)
 
     def sample(self, wanted: int) -> Iterator[tuple[bytes, bytes]]:
         """Up to `wanted` keys and values, evenly spread from the first on."""
         step = max(self.count / max(wanted, 1), 1.0)
-        chosen = {int(index * step) for index in range(min(wanted, self.count))}
-        with self.cursor() as cursor:
-            for index, key in enumerate(cursor.keys()):
-                if index in chosen:
-                    yield key, cursor.value()
+        for index in range(min(wanted, self.count)):
+            yield self.item(int(index * step))
 
     def records(self) -> Iterator[Record]:
         """Every record, parsed and decoded. Raises InputError at the first that is damaged."""
@@ -97,6 +105,70 @@ class LmdbReader:
             return Record(key, datum.label, datum_image(datum))
         except ImageError as error:
             raise InputError(f"{self.path}: record {printable(key)} {error}") from error
+
+    def _find(self, number: int) -> tuple["_Lmdb", int]:
+        """The LMDB that holds a record, and its number there."""
+        assert self._opened, "closed"
+        at = bisect_right(self._firsts, number) - 1
+        return self._opened[at], number - self._firsts[at]
+
+
+class _Lmdb:
+    """One LMDB. Raises InputError if it is missing, no LMDB, truncated or empty."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.file = _open(path)
+        self.index = RecordIndex(self.file)
+        self.count = self.file.meta.entries
+        if self.count == 0:
+            self.file.close()
+            raise InputError(f"{path} is an LMDB without a record: build it anew")
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[None]:
+        """What goes wrong is an InputError that names the LMDB."""
+        try:
+            yield
+        except LmdbDamage as damage:
+            raise InputError(f"{self.path} is damaged ({damage}): build it anew") from damage
+        except OSError as error:
+            raise InputError(f"{self.path} cannot be read: {error.strerror or error}") from error
+
+
+def is_lmdb(path: Path) -> bool:
+    """Does `path` look like a data set that LmdbReader reads: an LMDB, or a folder of them?"""
+    try:
+        return _has_data(path) or any(map(_has_data, _folders_in(path)))
+    except (OSError, ValueError):  # not there, or a zero byte in the name
+        return False
+
+
+def lmdbs_in(path: Path) -> Sequence[Path]:
+    """`path` itself if it is an LMDB; else the folders in it, sorted by name, if one of them is an LMDB.
+
+    Then all must be: raises InputError naming the one that is not.
+    """
+    if not is_lmdb(path) or _has_data(path):
+        return [path]
+    folders = _folders_in(path)
+    for folder in folders:
+        if not _has_data(folder):
+            raise InputError(
+                f"{path} is a set of LMDBs, but {folder.name} in it is none: there is no {DATA_FILE} in it; "
+                "move it elsewhere, or build it"
+            )
+    return folders
+
+
+def _has_data(path: Path) -> bool:
+    return (path / DATA_FILE).is_file()
+
+
+def _folders_in(path: Path) -> list[Path]:
+    with os.scandir(path) as entries:
+        names = [entry.name for entry in entries if entry.is_dir()]
+    return [path / name for name in sorted(names, key=os.fsencode)]
 
 
 def printable(key: bytes) -> str:
@@ -156,7 +228,9 @@ def _check_file(path: Path) -> None:
             raise InputError(f"{path} does not exist: build it with `batchbrew lmdb build`")
         (path / DATA_FILE).stat()
     except FileNotFoundError:
-        raise InputError(f"{path} is not an LMDB: there is no {DATA_FILE} in it") from None
+        raise InputError(
+            f"{path} is not an LMDB: there is no {DATA_FILE} in it, nor in a folder in it"
+        ) from None
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
 

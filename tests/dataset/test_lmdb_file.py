@@ -39,14 +39,6 @@ def test_all_that_the_library_wrote(seed: int, records: int, tmp_path: Path) -> 
     assert file.meta.entries == len(held)
     assert file.bytes_needed <= file.bytes_found
     assert list(LmdbCursor(file)) == sorted(held.items())
-    cursor = LmdbCursor(file)
-    behind = dict(zip(sorted(held), [*sorted(held)[1:], None], strict=True))
-    for key in random.Random(seed).sample(sorted(held), len(held)):
-        assert cursor.set_key(key)
-        assert cursor.item() == (key, held[key])
-        assert (cursor.key() if cursor.next() else None) == behind[key]
-    for absent in (b"", b"\0", b"00000000x", b"\xff" * 400):
-        assert cursor.set_key(absent) == (absent in held)
     file.close()
 
 
@@ -181,9 +173,7 @@ def test_any_flipped_bits(seed: int, tmp_path: Path) -> None:
         except LmdbDamage:
             continue
         try:
-            cursor = LmdbCursor(file)
-            list(cursor)
-            cursor.set_key(b"b")
+            list(LmdbCursor(file))
         except LmdbDamage:
             pass
         finally:

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import ClassVar
-
-import torch
+from time import perf_counter
 
 from batchbrew.caffe.blob import Blob
-from batchbrew.caffe.data.prefetch import BatchSource, Prefetcher
+from batchbrew.caffe.data.pace import Waiting
+from batchbrew.caffe.data.prefetch import Prefetcher, data_threads
+from batchbrew.caffe.data.staging import ColumnSource, StagedBatches
 from batchbrew.caffe.layer import StandardLayer
 from batchbrew.errors import InputError
 from batchbrew.nets.shapes.families import LAYER_TYPES
@@ -22,9 +22,13 @@ class BatchLayer(StandardLayer):
     number and from the seed that set_random_seed gave when the net was built.
     """
 
-    AHEAD: ClassVar[int] = 2  # batches made while the net computes
+    waiting: Waiting
 
-    def open_source(self, tops: int) -> BatchSource:
+    def ahead(self, threads: int) -> int:
+        """How many batches are made, by so many threads, while the net computes."""
+        return 2
+
+    def open_source(self, tops: int) -> ColumnSource:
         """Open what is to be read. Raises InputError or Refusal."""
         raise NotImplementedError
 
@@ -58,22 +62,29 @@ class BatchLayer(StandardLayer):
         with _refusing():
             self._source = self.open_source(len(top))
             answer = self.answer(bottom, top)
+            threads = data_threads()
         check_tops(self.layer_param, answer.tops)
         for blob, shape in zip(top, answer.tops, strict=True):
             blob.reshape(*shape)
-        self._prefetcher = Prefetcher(self._source, self.AHEAD)
+        batches = StagedBatches(self._source)
+        self._prefetcher = Prefetcher(batches, self.ahead(threads), threads)
+        self.waiting = Waiting(self.name, batches.made, threads)
 
     def reshape(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         """Nothing: each batch has its own shape."""
 
     def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         """Give the next batch. When it cannot be made, that is the error, and it stays the next one."""
+        asked = perf_counter()
         with _refusing():
             batch = self._prefetcher.batch(self._next_batch)
+        given = perf_counter()
         self._next_batch += 1
-        for blob, array in zip(top, batch, strict=True):
-            blob.reshape(*array.shape)
-            blob.data_tensor = torch.from_numpy(array)
+        for blob, column in zip(top, batch, strict=True):
+            tensor = column.tensor()
+            blob.reshape(*tensor.shape)
+            blob.data_tensor = tensor
+        self.waiting.took(asked, given, top[0].shape[0])
 
     def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
         """Nothing to propagate."""

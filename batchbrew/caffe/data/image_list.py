@@ -2,16 +2,15 @@
 
 import os
 import re
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from batchbrew.caffe.data.images import StoredImage
+from batchbrew.caffe.data.images import Label
 from batchbrew.caffe.data.transformer import Pixels
-from batchbrew.dataset.images import MAX_PIXELS, ImageError, decode, decode_grey, read_image_bytes
+from batchbrew.dataset.images import MAX_PIXELS, decode, decode_grey, read_image_bytes
 from batchbrew.errors import InputError
 from batchbrew.nets.shapes.registry import Refusal
 from batchbrew.proto import caffe_pb2 as pb
@@ -36,17 +35,17 @@ class ListedImages:
         self._files, self._labels = read_image_list(Path(param.source))
         self.count = len(self._files)
 
-    def read(self, indices: Sequence[int]) -> Iterator[StoredImage]:
-        """The images of these lines."""
-        for index in indices:
-            # the root is put in front as it is, without a slash
-            path = self._param.root_folder + os.fsdecode(self._files[index])
-            name = f"image {path}, line {index + 1} of {self._param.source},"
-            try:
-                image = self._pixels(read_image_bytes(Path(path)))
-            except ImageError as error:
-                raise InputError(f"{name} {error}") from error
-            yield StoredImage(name, image, int(self._labels[index]))
+    def read(self, index: int) -> tuple[Pixels, Label]:
+        """The image of a line, from 0, and its label. Raises ImageError."""
+        return self._pixels(read_image_bytes(Path(self._path(index)))), int(self._labels[index])
+
+    def name(self, index: int) -> str:
+        """Path and line."""
+        return f"image {self._path(index)}, line {index + 1} of {self._param.source},"
+
+    def _path(self, index: int) -> str:
+        # the root is put in front as it is, without a slash
+        return str(self._param.root_folder + os.fsdecode(self._files[index]))
 
     def _pixels(self, content: bytes) -> Pixels:
         image = decode(content) if self._param.is_color else decode_grey(content)

@@ -1,13 +1,13 @@
 """The order in which a data layer takes its records: what the n-th is, for any n."""
 
+from functools import lru_cache
 from typing import NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
 
 from batchbrew.caffe import mode
 from batchbrew.caffe.data.randomness import permutation
 from batchbrew.errors import InputError
+
+ROUNDS_KEPT = 2  # where one ends, some threads are in the next already
 
 
 class Share(NamedTuple):
@@ -39,7 +39,7 @@ class Order:
         self._share = share
         self._first = first
         self._seed = seed
-        self._shuffled: tuple[int, NDArray[np.int64]] | None = None
+        self._permutation = lru_cache(ROUNDS_KEPT)(lambda epoch: permutation(records, seed or 0, epoch))
 
     def shuffled(self, seed: int) -> "Order":
         """The same records, shuffled in each round by `seed`. Raises InputError if it is negative."""
@@ -50,9 +50,4 @@ class Order:
     def record(self, item: int) -> int:
         """Which record the `item`-th is, both from 0."""
         epoch, place = divmod(self._first + self._share.place(item), self._records)
-        return place if self._seed is None else int(self._permutation(self._seed, epoch)[place])
-
-    def _permutation(self, seed: int, epoch: int) -> NDArray[np.int64]:
-        if self._shuffled is None or self._shuffled[0] != epoch:
-            self._shuffled = epoch, permutation(self._records, seed, epoch)
-        return self._shuffled[1]
+        return place if self._seed is None else int(self._permutation(epoch)[place])

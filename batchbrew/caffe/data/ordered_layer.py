@@ -5,11 +5,11 @@ from typing import Protocol
 from batchbrew.caffe.data.batch_layer import BatchLayer
 from batchbrew.caffe.data.images import ImageBatches
 from batchbrew.caffe.data.order import Order
-from batchbrew.caffe.data.prefetch import BatchSource
+from batchbrew.caffe.data.staging import ColumnSource
 from batchbrew.nets.shapes.registry import Known
 
 
-class OrderedSource(BatchSource, Protocol):
+class OrderedSource(ColumnSource, Protocol):
     """Batches of records that are taken in `order`."""
 
     order: Order
@@ -36,6 +36,10 @@ class ImageLayer(OrderedLayer):
     def open_images(self, labelled: bool) -> ImageBatches:
         """Open what is to be read; with labels if `labelled`. Raises InputError or Refusal."""
         raise NotImplementedError
+
+    def ahead(self, threads: int) -> int:
+        """One for each thread, as each makes a batch."""
+        return max(threads, super().ahead(threads))
 
     def open_source(self, tops: int) -> ImageBatches:
         """Open it, and look at its first image."""

@@ -1,17 +1,14 @@
 """transform_param: what a data layer does to each image (data_transformer.cpp)."""
 
-from pathlib import Path
-
 import numpy as np
 from numpy.typing import NDArray
 
 from batchbrew.caffe import mode
+from batchbrew.caffe.data.normalisation import Normalisation, Place, read_mean
 from batchbrew.caffe.data.randomness import draws, new_seed
 from batchbrew.dataset.images import ImageError
 from batchbrew.nets.shapes.registry import Refusal, Shape, by
 from batchbrew.proto import caffe_pb2 as pb
-from batchbrew.proto.binary import read_binary
-from batchbrew.proto.blobs import blob_array
 
 Pixels = NDArray[np.uint8] | NDArray[np.float32]  # H×W×C
 Draw = NDArray[np.uint64]  # three numbers, for mirroring, for the crop's row and column
@@ -21,7 +18,8 @@ FIXED = np.zeros(3, np.uint64)
 class Transformer:
     """Crop, mirror, mean and scale: (pixel - mean)·scale, float32 as in Caffe.
 
-    A crop is at a random place in TRAIN phase and in the middle in TEST; mirroring is by chance in both. Raises
+    A crop is at a random place in TRAIN phase and in the middle in TEST; mirroring is by chance in both. `place` says
+    what is taken of an image; `normalise` subtracts and multiplies, later and for a whole batch. Raises
     Refusal, or InputError for a mean file that cannot be read.
     """
 
@@ -31,10 +29,13 @@ class Transformer:
         self._crop = int(param.crop_size)
         self._crops_randomly = phase == mode.TRAIN and self._crop > 0
         self._mirrors = bool(param.mirror)
-        self._scale = np.float32(param.scale)
         self._mean_file = str(param.mean_file)
-        self._mean_image = read_mean(self._mean_file) if param.mean_file else None
-        self._mean_values = np.array(param.mean_value, np.float32)
+        mean_image = read_mean(self._mean_file) if param.mean_file else None
+        self._mean_shape = None if mean_image is None else mean_image.shape
+        self._mean_values = len(param.mean_value)
+        self.normalise = Normalisation(
+            np.array(param.mean_value, np.float32), mean_image, float(np.float32(param.scale))
+        )
         self._seed = new_seed() if self._mirrors or self._crops_randomly else None
 
     def draws(self, batch: int, images: int) -> list[Draw]:
@@ -51,46 +52,24 @@ class Transformer:
         height, width, channels = image.shape
         if self._crop > min(height, width):
             raise ImageError(f"is {height} high and {width} wide, too small for crop_size {self._crop}")
-        if self._mean_image is not None and self._mean_image.shape != (channels, height, width):
+        if self._mean_shape not in (None, (channels, height, width)):
+            assert self._mean_shape is not None
             raise ImageError(
                 f"is {by((channels, height, width))}, but the mean in {self._mean_file} is "
-                f"{by(self._mean_image.shape)}: they must be alike"
+                f"{by(self._mean_shape)}: they must be alike"
             )
-        if len(self._mean_values) not in (0, 1, channels):
+        if self._mean_values not in (0, 1, channels):
             raise ImageError(
-                f"has {channels} channels, but there are {len(self._mean_values)} mean_value: give one, or one for each"
+                f"has {channels} channels, but there are {self._mean_values} mean_value: give one, or one for each"
             )
         return (channels, self._crop, self._crop) if self._crop else (channels, height, width)
 
-    def write(self, image: Pixels, draw: Draw, out: NDArray[np.float32]) -> None:
-        """Transform `image` into `out`, which has the shape that `shape` says."""
-        height, width = out.shape[1:]
-        top, left = self._corner(image.shape[0] - height, image.shape[1] - width, draw)
-        direction = -1 if self._mirrors and draw[0] & 1 else 1
-        values = image[top : top + height, left : left + width].transpose(2, 0, 1)[:, :, ::direction]
-        if self._mean_image is not None:
-            mean = self._mean_image[:, top : top + height, left : left + width][:, :, ::direction]
-            np.subtract(values, mean, out=out)
-        elif len(self._mean_values):
-            np.subtract(values, self._mean_values[:, None, None], out=out)
-        else:
-            out[...] = values
-        if self._scale != 1:
-            out *= self._scale
-
-    def _corner(self, spare_rows: int, spare_columns: int, draw: Draw) -> tuple[int, int]:
-        """The upper left corner of the crop; an odd row or column too many stays below, or at the right."""
+    def place(self, image: Pixels, draw: Draw) -> Place:
+        """Where in `image` the crop is; an odd row or column too many stays below, or at the right."""
+        mirrored = self._mirrors and bool(draw[0] & 1)
+        if not self._crop:
+            return Place(0, 0, mirrored)
+        spare_rows, spare_columns = image.shape[0] - self._crop, image.shape[1] - self._crop
         if self._crops_randomly:
-            return int(draw[1]) % (spare_rows + 1), int(draw[2]) % (spare_columns + 1)
-        return spare_rows // 2, spare_columns // 2
-
-
-def read_mean(path: str) -> NDArray[np.float32]:
-    """The mean image (C×H×W) of a binaryproto, as compute_image_mean writes it.
-
-    Raises Refusal if it has another number of axes or of images, InputError if it cannot be read.
-    """
-    mean = blob_array(read_binary(Path(path), pb.BlobProto), path)
-    if mean.ndim != 4 or mean.shape[0] != 1 or not mean.size:
-        raise Refusal(f"has the mean_file {path} of shape {by(mean.shape)}: one image is expected, 1×C×H×W")
-    return np.asarray(mean[0], np.float32)
+            return Place(int(draw[1]) % (spare_rows + 1), int(draw[2]) % (spare_columns + 1), mirrored)
+        return Place(spare_rows // 2, spare_columns // 2, mirrored)

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,8 +9,8 @@ from numpy.typing import NDArray
 from batchbrew.caffe.data.batch_layer import BatchLayer
 from batchbrew.caffe.data.hdf5_files import FileRows, Hdf5Files
 from batchbrew.caffe.data.order import Share, share_in
-from batchbrew.caffe.data.prefetch import Batch
 from batchbrew.caffe.data.randomness import new_seed, permutation
+from batchbrew.caffe.data.staging import Numbers
 from batchbrew.caffe.layer import layer
 from batchbrew.caffe.memory_limit import MemoryLimit
 from batchbrew.errors import InputError
@@ -30,7 +29,7 @@ class Hdf5Batches:
         self._round: tuple[object, FileRows] | None = None
         self._rows: tuple[object, NDArray[np.int64]] | None = None
 
-    def batch(self, number: int) -> Batch:
+    def batch(self, number: int) -> list[Numbers]:
         """Batch `number`, from 0: an array for each top."""
         shapes = [(self._batch_size, *shape) for shape in self._files.row_shapes]
         MemoryLimit().check(sum(int(np.prod(shape, dtype=np.int64)) for shape in shapes))
@@ -42,7 +41,7 @@ class Hdf5Batches:
             for top, column in zip(tops, self._files.columns(file), strict=True):
                 top[done : done + len(rows)] = column[rows]
             done += len(rows)
-        return tops
+        return [Numbers(top) for top in tops]
 
     def _rows_from(self, place: int, wanted: int) -> tuple[int, NDArray[np.int64]]:
         """The file where row `place` of all is, and as many of this solver's rows from there on as it has."""
@@ -71,8 +70,11 @@ class Hdf5Batches:
 class HDF5Data(BatchLayer):
     """Whole files are read, one at a time, as float32. Where several solvers train, they take rows in turn."""
 
-    AHEAD: ClassVar[int] = 0  # the file is in memory already
     _source: Hdf5Batches
+
+    def ahead(self, threads: int) -> int:
+        """None: the file is in memory already."""
+        return 0
 
     def shuffle(self, seed: int) -> None:
         """From the next batch on, draw the order of files and rows by `seed`, anew for each round."""

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchbrew.caffe.data.batch_layer import BatchLayer
-from batchbrew.caffe.data.prefetch import Batch
+from batchbrew.caffe.data.normalisation import read_mean
 from batchbrew.caffe.data.randomness import draws, new_seed
-from batchbrew.caffe.data.transformer import read_mean
+from batchbrew.caffe.data.staging import Numbers
 from batchbrew.caffe.data.warping import Cut, cut_out
 from batchbrew.caffe.data.window_file import CHANNELS, Window, read_windows
 from batchbrew.caffe.layer import layer
@@ -44,7 +44,7 @@ class WindowBatches:
         self._files = {image: _content(image) for image in windows.images} if param.cache_images else {}
         self._seed = new_seed()
 
-    def batch(self, number: int) -> Batch:
+    def batch(self, number: int) -> list[Numbers]:
         """Batch `number`, from 0."""
         size = self._param.batch_size
         MemoryLimit().check(size * CHANNELS * self._side**2)
@@ -57,7 +57,7 @@ class WindowBatches:
             window = windows[int(chance[0]) % len(windows)]
             self._write(window, bool(self._mirror and chance[1] & 1), data[item])
             labels[item] = window.label
-        return data, labels
+        return [Numbers(data), Numbers(labels)]
 
     def _write(self, window: Window, mirror: bool, out: NDArray[np.float32]) -> None:
         param = self._param

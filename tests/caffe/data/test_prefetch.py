@@ -12,9 +12,12 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from batchbrew.caffe.data.prefetch import Batch, Prefetcher
+from batchbrew.caffe.data.prefetch import Prefetcher
 from batchbrew.errors import InputError
+
+Batch = list[NDArray[np.float32]]
 
 
 class Numbers:
@@ -32,7 +35,7 @@ class Numbers:
         return [np.array([number + self.offset], np.float32)]
 
 
-def value(prefetcher: Prefetcher, number: int) -> int:
+def value(prefetcher: Prefetcher[Batch], number: int) -> int:
     return int(prefetcher.batch(number)[0][0])
 
 

@@ -8,7 +8,9 @@ import pytest
 from numpy.typing import NDArray
 
 from batchbrew.caffe import mode
-from batchbrew.caffe.data.transformer import Transformer, read_mean
+from batchbrew.caffe.data.normalisation import read_mean
+from batchbrew.caffe.data.pixel_batch import PixelBatch
+from batchbrew.caffe.data.transformer import Transformer
 from batchbrew.dataset.images import ImageError
 from batchbrew.errors import InputError
 from batchbrew.nets.shapes.registry import Refusal
@@ -24,12 +26,10 @@ def transformed(
     param: pb.TransformationParameter, phase: int, images: int, batch: int = 0
 ) -> list[NDArray[np.float32]]:
     transformer = Transformer(param, phase)
-    found = []
-    for draw in transformer.draws(batch, images):
-        out = np.empty(transformer.shape(IMAGE), np.float32)
-        transformer.write(IMAGE, draw, out)
-        found.append(out)
-    return found
+    pixels = PixelBatch((images, *transformer.shape(IMAGE)), IMAGE, transformer)
+    for item, draw in enumerate(transformer.draws(batch, images)):
+        pixels.put(item, IMAGE, draw)
+    return list(pixels.tensor().numpy())
 
 
 def place(crop: NDArray[np.float32]) -> tuple[int, int, bool]:
