@@ -22,9 +22,20 @@ CaffePythonOption = Annotated[
     typer.Option("--caffe-python", help="Python in which `import caffe` works (or $BATCHBREW_CAFFE_PYTHON)."),
 ]
 EngineOption = Annotated[
-    str | None, typer.Option(help="Which Caffe computes: torch or bvlc (default: the run's, or bvlc).")
+    str | None,
+    typer.Option(
+        help="Which Caffe computes: torch, ours on PyTorch, or bvlc, a real one (default: the run's, or torch)."
+    ),
 ]
 
+GpuOption = Annotated[
+    str | None, typer.Option(help="GPU to compute on, 0 for the first (default: what there is).")
+]
+CpuOption = Annotated[bool, typer.Option("--cpu", help="Compute on the CPU.")]
+PrecisionOption = Annotated[
+    str | None,
+    typer.Option(help="fp32, tf32 or bf16 (default: the run's, the recipe's, or fp32; --engine torch)."),
+]
 ShuffleOption = Annotated[
     bool, typer.Option("--shuffle", help="Draw a new order of the images for each epoch (--engine torch).")
 ]
@@ -76,10 +87,11 @@ def train(
     weights: Annotated[
         list[Path] | None, typer.Option(help="Begin with these weights, by layer name.")
     ] = None,
-    gpu: Annotated[str | None, typer.Option(help="GPU to train on, 0 for the first.")] = None,
-    cpu: Annotated[bool, typer.Option("--cpu", help="Train on the CPU.")] = False,
+    gpu: GpuOption = None,
+    cpu: CpuOption = False,
     seed: Annotated[int | None, typer.Option(help="Seed (default: the solver's, else a new one).")] = None,
     shuffle: ShuffleOption = False,
+    precision: PrecisionOption = None,
     max_restarts: Annotated[int, typer.Option(min=0, help="Restarts after a divergence.")] = 5,
     engine: EngineOption = None,
     caffe_python: CaffePythonOption = None,
@@ -96,7 +108,7 @@ def train(
 
     commands.train(
         solver, run=run, resume=resume, weights=weights or [], gpu=gpu, cpu=cpu, seed=seed, shuffle=shuffle,
-        max_restarts=max_restarts, engine=engine, caffe_python=caffe_python, console=Console(),
+        precision=precision, max_restarts=max_restarts, engine=engine, caffe_python=caffe_python, console=Console(),
         for_recipe={
             "--train": train, "--val": val, "--image-root": image_root, "--val-image-root": val_image_root,
             "--classes": classes, "--epochs": epochs, "--iterations": iterations, "--device-batch": device_batch,
@@ -116,10 +128,11 @@ def finetune(
         bool, typer.Option(help="Keep the BatchNorm statistics of the weights, or collect new ones.")
     ] = True,
     run: Annotated[Path | None, typer.Option(help="Run folder (default: logs/NAME-TIME).")] = None,
-    gpu: Annotated[str | None, typer.Option(help="GPU to train on, 0 for the first.")] = None,
-    cpu: Annotated[bool, typer.Option("--cpu", help="Train on the CPU.")] = False,
+    gpu: GpuOption = None,
+    cpu: CpuOption = False,
     seed: Annotated[int | None, typer.Option(help="Seed (default: 0).")] = None,
     shuffle: ShuffleOption = False,
+    precision: PrecisionOption = None,
     max_restarts: Annotated[int, typer.Option(min=0, help="Restarts after a divergence.")] = 5,
     engine: EngineOption = None,
     caffe_python: CaffePythonOption = None,
@@ -138,8 +151,8 @@ def finetune(
 
     commands.finetune(
         net, weights, classes, global_stats=global_stats, generator_options=context.args, run=run, gpu=gpu,
-        cpu=cpu, seed=seed, shuffle=shuffle, max_restarts=max_restarts, engine=engine, caffe_python=caffe_python,
-        console=Console(),
+        cpu=cpu, seed=seed, shuffle=shuffle, precision=precision, max_restarts=max_restarts, engine=engine,
+        caffe_python=caffe_python, console=Console(),
     )  # fmt: skip
 
 
@@ -150,7 +163,9 @@ def test(
     run: Annotated[Path | None, typer.Option(help="Test the newest good snapshot of this run.")] = None,
     val: Annotated[str | None, typer.Option(help="Test data instead of the net's own.")] = None,
     images: Annotated[int | None, typer.Option(min=1, help="Test that many images (default: all).")] = None,
-    gpu: Annotated[int | None, typer.Option(help="GPU to test on (default: the CPU).")] = None,
+    gpu: GpuOption = None,
+    cpu: CpuOption = False,
+    precision: Annotated[str, typer.Option(help="fp32, tf32 or bf16 (--engine torch).")] = "fp32",
     as_json: Annotated[bool, typer.Option("--json", help="Print the numbers as JSON.")] = False,
     engine: EngineOption = None,
     caffe_python: CaffePythonOption = None,
@@ -165,8 +180,8 @@ def test(
     from batchbrew.training import commands
 
     commands.test(
-        net, run=run, weights=weights, val=val, images=images, gpu=gpu, engine=engine,
-        caffe_python=caffe_python, as_json=as_json, console=Console(),
+        net, run=run, weights=weights, val=val, images=images, gpu=gpu, cpu=cpu, precision=precision,
+        engine=engine, caffe_python=caffe_python, as_json=as_json, console=Console(),
     )  # fmt: skip
 
 

@@ -11,7 +11,9 @@ from typing import Literal
 
 from batchbrew import __version__
 from batchbrew.errors import EngineError
-from batchbrew.training.engines import TORCH_HINT, bvlc_engine, find_caffe_python, torch_engine
+from batchbrew.training.device import gpu_in_sight
+from batchbrew.training.engines import TORCH_HINT, Engine, bvlc_engine, find_caffe_python, torch_engine
+from batchbrew.training.precision import fast_bf16
 from batchbrew.training.probe import probe
 
 State = Literal["ok", "missing", "broken"]
@@ -50,9 +52,9 @@ def examine(named_caffe: Path | None = None) -> list[Finding]:
         Finding("BatchBrew", "ok", f"{__version__}, in {Path(__file__).parent}"),
         Finding("Python", "ok", f"{platform.python_version()}, {sys.executable}"),
         *[_library(name) for name in REQUIRED],
-        *_caffe(named_caffe),
-        _torch_engine(),
+        *_torch_engine(),
         _gpu(),
+        *_caffe(named_caffe),
         _mmdebstrap(),
     ]
 
@@ -66,38 +68,50 @@ def _library(name: str) -> Finding:
     return Finding(name, "missing", "not installed", f"pip install '{name}'", needed=True)
 
 
+def _torch_engine() -> list[Finding]:
+    try:
+        engine = torch_engine()
+    except EngineError as error:
+        return [Finding("engine torch", "missing", str(error), TORCH_HINT, needed=True)]
+    found = probe(engine, gpu=None)
+    if isinstance(found, str):
+        return [Finding("engine torch", "broken", found, TORCH_HINT, needed=True)]
+    instructions = fast_bf16()
+    bf16 = f"bf16 with {instructions[0]}" if instructions else "no fast bf16 on this CPU"
+    detail = f"PyTorch {importlib.metadata.version('torch')}, {found['layers']} layer types; {bf16}"
+    remedy = "a PyTorch that was built for it, or train with --cpu"
+    return [Finding("engine torch", "ok", detail, needed=True), *_on_gpu(engine, remedy)]
+
+
+def _on_gpu(engine: Engine, remedy: str) -> list[Finding]:
+    """Whether an engine that works computes on the GPU too, where there is one."""
+    if not gpu_in_sight():
+        return []
+    what, found = f"{engine.name} on a GPU", probe(engine, gpu=0)
+    if isinstance(found, str):
+        return [Finding(what, "missing", found, remedy)]
+    return [Finding(what, "ok", "works; NCCL " + ("yes" if found["nccl"] else "no"))]
+
+
 def _caffe(named: Path | None) -> list[Finding]:
+    """Real Caffe, which nobody needs who does not ask for it; one that is `named` is asked for."""
+    asked = named is not None
     try:
         caffe = find_caffe_python(named)
     except EngineError as error:
-        return [Finding("engine bvlc", "missing", "no Caffe found", str(error), needed=True)]
+        remedy = f"none is needed but for --engine bvlc and the tests; {error}"
+        return [Finding("engine bvlc", "missing", "no Caffe found", str(error) if asked else remedy, asked)]
     real = bvlc_engine(caffe.path)
     engine = probe(real, gpu=None)
     if isinstance(engine, str):
         remedy = "scripts/install_caffe.sh --force, or name another Caffe's Python in BATCHBREW_CAFFE_PYTHON"
-        return [Finding("engine bvlc", "broken", f"{caffe.path}: {engine}", remedy, needed=True)]
+        return [Finding("engine bvlc", "broken", f"{caffe.path}: {engine}", remedy, asked)]
     detail = (
         f"Caffe {engine['caffe']}, {engine['layers']} layer types, Python {engine['python']}, "
         f"numpy {engine['numpy']}; {caffe.path} (from {caffe.source})"
     )
-    on_gpu = probe(real, gpu=0)
-    if isinstance(on_gpu, str):
-        remedy = "train with --cpu, or name a Caffe built for your GPU in BATCHBREW_CAFFE_PYTHON"
-        gpu = Finding("bvlc on a GPU", "missing", on_gpu, remedy)
-    else:
-        gpu = Finding("bvlc on a GPU", "ok", "works; NCCL " + ("yes" if on_gpu["nccl"] else "no"))
-    return [Finding("engine bvlc", "ok", detail, needed=True), gpu]
-
-
-def _torch_engine() -> Finding:
-    try:
-        found = probe(torch_engine(), gpu=None)
-    except EngineError as error:
-        return Finding("engine torch", "missing", str(error), TORCH_HINT)
-    if isinstance(found, str):
-        return Finding("engine torch", "broken", found, TORCH_HINT)
-    version = importlib.metadata.version("torch")
-    return Finding("engine torch", "ok", f"PyTorch {version}, {found['layers']} layer types")
+    remedy = "train with --cpu, or name a Caffe built for your GPU in BATCHBREW_CAFFE_PYTHON"
+    return [Finding("engine bvlc", "ok", detail, needed=asked), *_on_gpu(real, remedy)]
 
 
 def _gpu() -> Finding:
@@ -119,7 +133,7 @@ def _mmdebstrap() -> Finding:
     if path := shutil.which("mmdebstrap"):
         return Finding("mmdebstrap", "ok", path)
     return Finding(
-        "mmdebstrap", "missing", "scripts/install_caffe.sh needs it",
+        "mmdebstrap", "missing", "scripts/install_caffe.sh needs it, for --engine bvlc and the tests",
         "sudo apt-get install mmdebstrap, or bring your own Caffe",
     )  # fmt: skip
 

@@ -1,15 +1,23 @@
 #!/usr/bin/env bash
 # Makes this checkout ready: a virtual environment in .venv with BatchBrew and the pinned versions of
-# constraints.txt, and real Caffe in the user's cache folder. Does nothing where all is there already.
+# constraints.txt. Does nothing where all is there already.
 #
 #   scripts/setup.sh            what running needs
-#   scripts/setup.sh --tests    and what the tests need
+#   scripts/setup.sh --caffe    and real Caffe, in the user's cache folder, for --engine bvlc
+#   scripts/setup.sh --tests    and what the tests need, real Caffe included
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 extras=""
-[ "${1:-}" = --tests ] && extras="[dev]"
+caffe=""
+case ${1:-} in
+  "") ;;
+  --caffe) caffe=1 ;;
+  --tests) extras="[dev]" caffe=1 ;;
+  -h | --help) sed -n '2,7s/^# \{0,1\}//p' "$0"; exit 0 ;;
+  *) say "unknown option $1 (there is --caffe, --tests and --help)"; exit 1 ;;
+esac
 
 python=${PYTHON:-}
 for candidate in python3 python3.13 python3.12 python3.11 python3.10; do
@@ -39,6 +47,6 @@ if [ "$(cat "$stamp" 2>/dev/null)" != "$made_for" ]; then
 fi
 flock -u 8
 
-if [ -z "${BATCHBREW_CAFFE_PYTHON:-}" ]; then
+if [ -n "$caffe" ] && [ -z "${BATCHBREW_CAFFE_PYTHON:-}" ]; then
   scripts/install_caffe.sh
 fi

@@ -1,7 +1,8 @@
 """From a recipe (`solvers/*.yaml`) to what the generator of its family does with the same options.
 
 The keys of a recipe are the options of its family's generator with underscores: `--device-batch` of the group
-"training" is `training.device_batch`. So whatever a generator can do a recipe can, and by the same way.
+"training" is `training.device_batch`. So whatever a generator can do a recipe can, and by the same way. One key more,
+`training.precision`, is about the run: no prototxt has a field for it.
 """
 
 import argparse
@@ -14,10 +15,13 @@ from batchbrew.nets.command import generator_parser, requested_model
 from batchbrew.nets.families import FAMILIES
 from batchbrew.nets.generation import Model
 from batchbrew.nets.requests import Warn
+from batchbrew.solver.precision import PRECISIONS
 from batchbrew.solver.recipe import Key, Recipe
 
 SECTIONS = ("network", "training")
 FAMILY = "network.family"
+PRECISION = "training.precision"
+PRECISION_KEY = Key(str, choices=PRECISIONS)
 # On which device is a matter of the single run.
 NOT_IN_RECIPES = ("--gpu", "--cpu")
 
@@ -45,6 +49,12 @@ def build_recipe(recipe: Recipe, given: Given, warn: Warn) -> Model:
     return replace(model, warnings=[*map(in_keys, model.warnings)], notes=[*map(in_keys, model.notes)])
 
 
+def recipe_precision(recipe: Recipe) -> str | None:
+    """One of PRECISIONS, None where the recipe says nothing. Raises InputError for anything else."""
+    precision = recipe.optional(PRECISION, PRECISION_KEY)
+    return None if precision is None else str(precision)
+
+
 def recipe_options(recipe: Recipe, parser: argparse.ArgumentParser, given: Given) -> argparse.Namespace:
     """The options of `parser`, its family's, as the recipe has them, and what is `given`.
 
@@ -52,8 +62,9 @@ def recipe_options(recipe: Recipe, parser: argparse.ArgumentParser, given: Given
     needed and not there.
     """
     actions = dict(_keyed(parser))
-    values = recipe.values({FAMILY: Key(str), **{key: _key(action) for key, action in actions.items()}})
-    del values[FAMILY]
+    of_generator = {key: _key(action) for key, action in actions.items()}
+    values = recipe.values({FAMILY: Key(str), PRECISION: PRECISION_KEY, **of_generator})
+    values = {key: value for key, value in values.items() if key in of_generator}
     _refuse_contradictions(recipe, parser, actions, list(values))
     stronger = {action.dest: given[option] for action in parser._actions for option in _given(action, given)}
     arguments = [

@@ -79,6 +79,10 @@ class Recipe:
         assert not isinstance(value, list), "a key with one value"
         return value
 
+    def optional(self, name: str, key: Key) -> Value | None:
+        """The value of a key, None where it is not there. Raises InputError as `values` does."""
+        return self.value(name, key) if name in self._nodes else None
+
     def values(self, keys: Mapping[str, Key]) -> dict[str, Value | list[Value]]:
         """All values, by full key name. Raises InputError for a key that is not in `keys`, and for a wrong type."""
         for name, node in self._nodes.items():

@@ -1,7 +1,8 @@
-"""How a run begins or goes on: which weights, device, seed and folder it gets of what was asked for."""
+"""How a run begins or goes on: which weights, device, precision, seed and folder it gets of what was asked for."""
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,14 +11,14 @@ from batchbrew.lint.linter import lint_file
 from batchbrew.nets.shapes import ShapeError
 from batchbrew.proto import caffe_pb2
 from batchbrew.proto.text import read_prototxt
+from batchbrew.solver.precision import DEFAULT_PRECISION
+from batchbrew.training.device import asked_device, device_of_solver
 from batchbrew.training.engines import Engine
-from batchbrew.training.probe import works_on_gpu
-from batchbrew.training.recipe_model import solver_file
+from batchbrew.training.precision import check_precision
+from batchbrew.training.recipe_model import SolverFile, solver_file
 from batchbrew.training.run_folder import RunFolder, RunSettings, create_run, new_seed, open_run
 from batchbrew.training.supervisor import MAX_SEED
 from batchbrew.training.weights import match_weights
-
-MAX_DEVICE = 2**31 - 1  # Caffe's device_id is an int32
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Choices:
     cpu: bool = False
     seed: int | None = None
     shuffle: bool = False
+    precision: str | None = None
 
     def check(self) -> None:
         """Raise InputError for weights that are not there and a seed that cannot be meant."""
@@ -42,8 +44,8 @@ class Choices:
 
 def resume_run(
     solver: Path | None, choices: Choices, for_recipe: Mapping[str, object], engine: Engine
-) -> RunFolder:
-    """Open a run to go on with; device and engine are all that may be other ones."""
+) -> tuple[RunFolder, list[str]]:
+    """Open a run to go on with, in which device, engine and precision may be other ones; and what to tell."""
     run = choices.run
     if run is None:
         raise InputError("--resume needs --run DIR: the folder of the run to go on with")
@@ -56,19 +58,21 @@ def resume_run(
             f"--resume goes on with what {run} was begun with: leave out {' and '.join(names)} "
             f"(what may change, max_iter or base_lr say, is changed in {run / 'solver.prototxt'})"
         )
-    device = None
-    if other_device := choices.cpu or choices.gpu is not None:
-        device = _device(caffe_pb2.SolverParameter(), choices, engine)
-    folder = open_run(run)
-    if folder.settings.shuffle and not engine.skips_unread:
-        raise InputError(
-            f"{run} is a run with --shuffle, which needs --engine torch: go on with that, or begin a new run with "
-            "--weights and this one's newest snapshot"
-        )
-    if other_device:
-        folder.use_device(device)
-    folder.use_engine(engine.name)
-    return folder
+    device = asked_device(engine, gpu=choices.gpu, cpu=choices.cpu)
+    with ExitStack() as stack:
+        folder = stack.enter_context(open_run(run))
+        settings = folder.settings
+        if settings.shuffle and not engine.skips_unread:
+            raise InputError(
+                f"{run} is a run with --shuffle, which needs --engine torch: go on with that, or begin a new run with "
+                "--weights and this one's newest snapshot"
+            )
+        gpu = settings.gpu if device is None else device.gpu
+        precision = choices.precision or settings.precision
+        notes = check_precision(precision, engine, gpu)
+        folder.change(gpu=gpu, engine=engine.name, precision=precision)
+        stack.pop_all()
+    return folder, notes
 
 
 def begin_run(
@@ -80,30 +84,36 @@ def begin_run(
             "no solver is named: batchbrew train SOLVER.prototxt or RECIPE.yaml (or --resume --run DIR)"
         )
     choices.check()
-    with solver_file(solver, for_recipe) as (file, notes):
-        notes += _matches(file, choices.weights)  # before anything is made
-        return create(file, choices, engine), notes
+    with solver_file(solver, for_recipe) as file:
+        matches = _matches(file.path, choices.weights)  # before anything is made
+        folder, notes = create(file, choices, engine)
+    return folder, [*file.notes, *matches, *notes]
 
 
-def create(solver: Path, choices: Choices, engine: Engine) -> RunFolder:
-    """Make the run folder of a solver."""
+def create(file: SolverFile, choices: Choices, engine: Engine) -> tuple[RunFolder, list[str]]:
+    """Make the run folder of a solver; and what to tell about device and precision."""
+    solver = file.path
     parameters = read_prototxt(solver, caffe_pb2.SolverParameter)
     _check_order(choices.shuffle, engine)
     _check_labels(solver)
     seed = choices.seed
     if seed is None:
         seed = parameters.random_seed if parameters.random_seed >= 0 else new_seed()
+    device = asked_device(engine, gpu=choices.gpu, cpu=choices.cpu) or device_of_solver(parameters, engine)
+    precision = choices.precision or file.precision or DEFAULT_PRECISION
+    notes = [*([device.note] if device.note else []), *check_precision(precision, engine, device.gpu)]
     settings = RunSettings(
         seed=seed,
-        gpu=_device(parameters, choices, engine),
+        gpu=device.gpu,
         working_directory=str(Path.cwd()),
         weights=tuple(str(path.resolve()) for path in choices.weights),
         engine=engine.name,
         shuffle=choices.shuffle,
+        precision=precision,
     )
     name = Path(parameters.snapshot_prefix).name or solver.stem
     root = choices.run or Path("logs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
-    return create_run(root, solver, settings)
+    return create_run(root, solver, settings), notes
 
 
 def _check_order(shuffle: bool, engine: Engine) -> None:
@@ -136,21 +146,3 @@ def _matches(solver: Path, weights: Sequence[Path]) -> list[str]:
         return [f"{path}: {match_weights(net, path)}" for path in weights]
     except ShapeError as error:  # a Python layer, say; Caffe itself compares them then
         return [f"warning: whether the weights fit is not known beforehand: {error}"]
-
-
-def _device(parameters: caffe_pb2.SolverParameter, choices: Choices, engine: Engine) -> int | None:
-    """The GPU to train on, or None for the CPU: as asked for, else as the solver says, else what there is."""
-    gpu = choices.gpu
-    if choices.cpu and gpu is not None:
-        raise InputError("--cpu and --gpu contradict each other: give one of them")
-    if choices.cpu:
-        return None
-    if gpu is not None:
-        if not (gpu.isascii() and gpu.isdigit()):
-            raise InputError(f"--gpu {gpu}: one GPU at a time is supported: give its number, 0 for the first")
-        if int(gpu) > MAX_DEVICE:
-            raise InputError(f"--gpu {gpu}: there is no such GPU: give its number, 0 for the first")
-        return int(gpu)
-    if parameters.HasField("solver_mode"):
-        return parameters.device_id if parameters.solver_mode == parameters.GPU else None
-    return 0 if works_on_gpu(engine) else None

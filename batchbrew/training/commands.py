@@ -11,12 +11,16 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from batchbrew.atomic import write_file
 from batchbrew.errors import InputError
+from batchbrew.solver.precision import DEFAULT_PRECISION
 from batchbrew.training.beginning import Choices, begin_run, create, resume_run
+from batchbrew.training.device import Device, asked_device, available_device
 from batchbrew.training.display import Display
 from batchbrew.training.engines import DEFAULT_ENGINE, Engine, find_engine
 from batchbrew.training.evaluation import TestResult, evaluate
 from batchbrew.training.finetuning import finetuning_solver
 from batchbrew.training.plot import plot_convergence
+from batchbrew.training.precision import check_precision
+from batchbrew.training.recipe_model import SolverFile
 from batchbrew.training.run_folder import RunFolder, engine_of_run, look_at_run
 from batchbrew.training.supervisor import Supervisor
 
@@ -31,6 +35,7 @@ def train(
     cpu: bool,
     seed: int | None,
     shuffle: bool = False,
+    precision: str | None = None,
     max_restarts: int,
     engine: str | None,
     caffe_python: Path | None,
@@ -43,12 +48,9 @@ def train(
     """
     used = _engine(engine, run if resume else None, caffe_python)
     given = {option: value for option, value in (for_recipe or {}).items() if value is not None}
-    choices = Choices(run, weights, gpu, cpu, seed, shuffle)
-    if resume:
-        folder = resume_run(solver, choices, given, used)
-    else:
-        folder, notes = begin_run(solver, choices, given, used)
-        _say(notes, console)
+    choices = Choices(run, weights, gpu, cpu, seed, shuffle, precision)
+    folder, notes = (resume_run if resume else begin_run)(solver, choices, given, used)
+    _say(notes, console)
     _follow(folder, used, max_restarts, console)
 
 
@@ -64,6 +66,7 @@ def finetune(
     cpu: bool,
     seed: int | None,
     shuffle: bool = False,
+    precision: str | None = None,
     max_restarts: int,
     engine: str | None,
     caffe_python: Path | None,
@@ -71,18 +74,17 @@ def finetune(
 ) -> None:
     """Generate a net with a new classifier, train it from `weights`, and test it; see finetuning_solver."""
     used = _engine(engine, None, caffe_python)
-    choices = Choices(run, [weights], gpu, cpu, seed, shuffle)
+    choices = Choices(run, [weights], gpu, cpu, seed, shuffle, precision)
     choices.check()
     with finetuning_solver(net, weights, classes, global_stats=global_stats, options=generator_options) as (
         file,
         notes,
     ):
-        folder = create(file, choices, used)
-    _say(notes, console)
+        folder, more = create(SolverFile(file), choices, used)
+    _say([*notes, *more], console)
     _follow(folder, used, max_restarts, console)
-    device = folder.settings.gpu
     test(
-        None, run=folder.root, weights=None, val=None, images=None, gpu=device, engine=engine,
+        None, run=folder.root, weights=None, val=None, images=None, gpu=None, cpu=False, engine=engine,
         caffe_python=caffe_python, as_json=False, console=console,
     )  # fmt: skip
 
@@ -123,7 +125,9 @@ def test(
     weights: Path | None,
     val: str | None,
     images: int | None,
-    gpu: int | None,
+    gpu: str | None,
+    cpu: bool,
+    precision: str = DEFAULT_PRECISION,
     engine: str | None,
     caffe_python: Path | None,
     as_json: bool,
@@ -140,13 +144,16 @@ def test(
         raise InputError(
             "name what to test: batchbrew test NET.prototxt --weights W.caffemodel, or --run DIR"
         )
+    device = asked_device(used, gpu=gpu, cpu=cpu) or _test_device(run, used)
+    for note in filter(None, [device.note, *check_precision(precision, used, device.gpu)]):
+        print(note, file=sys.stderr)
     columns = (TextColumn("testing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     screen = Console(stderr=True)
     with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as progress:
         task = progress.add_task("", total=None)
         result = evaluate(
-            net, weights, used, gpu=gpu, source=None if val is None else str(Path(val).absolute()), images=images,
-            working_directory=working_directory,
+            net, weights, used, gpu=device.gpu, precision=precision, images=images,
+            source=None if val is None else str(Path(val).absolute()), working_directory=working_directory,
             on_progress=lambda done, of: progress.update(task, completed=done, total=of),
         )  # fmt: skip
     if result.untrained:
@@ -160,6 +167,15 @@ def test(
     )
     if run is not None:
         write_file(run / "test.json", text + "\n")
+
+
+def _test_device(run: Path | None, engine: Engine) -> Device:
+    """Where to test, as nothing was asked for: where the run trains, if that can be; else where one can."""
+    gpu: int | None = 0
+    if run is not None:
+        with look_at_run(run) as folder:
+            gpu = folder.settings.gpu
+    return Device(None) if gpu is None else available_device(engine, gpu)
 
 
 def _of_run(root: Path) -> tuple[Path, Path, Path]:

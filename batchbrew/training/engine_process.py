@@ -22,6 +22,8 @@ Job = dict[str, Any]
 # What Caffe says when it gives up (a part of its line), and what the user can do about it.
 REMEDIES = (
     ("Cannot use GPU in CPU-only Caffe", "this Caffe has no GPU support: add --cpu, or name another Caffe"),
+    ("PyTorch finds no CUDA GPU", "on the command line: --cpu"),
+    ("set_mode_gpu: there is no GPU", "choose another with --gpu"),
     ("out of memory", "the GPU's memory is full: a smaller device batch with a larger iter_size needs less"),
     (
         "Cannot copy param",

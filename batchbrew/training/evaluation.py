@@ -15,6 +15,7 @@ from batchbrew.nets.state import layers_in_state
 from batchbrew.proto import caffe_pb2
 from batchbrew.proto.binary import read_binary
 from batchbrew.proto.text import read_prototxt, write_prototxt
+from batchbrew.solver.precision import DEFAULT_PRECISION
 from batchbrew.training.engine_process import EngineProcess, Event
 from batchbrew.training.engines import Engine
 from batchbrew.training.weights import NORMALISATIONS, layer_blobs, some
@@ -55,6 +56,7 @@ def evaluate(
     engine: Engine,
     *,
     gpu: int | None = None,
+    precision: str = DEFAULT_PRECISION,
     source: str | None = None,
     images: int | None = None,
     working_directory: Path | None = None,
@@ -87,6 +89,7 @@ def evaluate(
             "images": test_set.images,
             "top_k": [1, 5],
             "gpu": gpu,
+            "precision": precision,
         }
         process = EngineProcess(engine, job, working_directory=folder)
         fields, layers = _run(process, weights, trained, on_progress)

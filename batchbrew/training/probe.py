@@ -1,6 +1,5 @@
-"""What an engine is and whether it has a GPU, found out by starting it."""
+"""What an engine is, and whether it works on a GPU, found out by starting it."""
 
-import shutil
 from typing import Any
 
 from batchbrew.errors import EngineError
@@ -19,8 +18,3 @@ def probe(engine: Engine, *, gpu: int | None) -> dict[str, Any] | str:
         if isinstance(message, Event):
             found = message.fields
     return found or process.failure() or "it ended without a word"
-
-
-def works_on_gpu(engine: Engine) -> bool:
-    """Whether this engine was built with GPU support and finds GPU 0."""
-    return shutil.which("nvidia-smi") is not None and not isinstance(probe(engine, gpu=0), str)

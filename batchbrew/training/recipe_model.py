@@ -4,22 +4,32 @@ import shlex
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from batchbrew.atomic import write_file
 from batchbrew.errors import InputError
 from batchbrew.nets.generation import Model
 from batchbrew.nets.model_folder import SOLVER, write_model
-from batchbrew.nets.recipes import build_recipe
-from batchbrew.solver.recipe import read_recipe
+from batchbrew.nets.recipes import build_recipe, recipe_precision
+from batchbrew.solver.recipe import Recipe, read_recipe
 
 RECIPE = "recipe.yaml"
 ENDINGS = (".yaml", ".yml")
 
 
+@dataclass(frozen=True)
+class SolverFile:
+    """A solver's file, what there is to tell of it, and the precision that its recipe asks for, if any."""
+
+    path: Path
+    notes: Sequence[str] = ()
+    precision: str | None = None
+
+
 @contextmanager
-def solver_file(source: Path, options: Mapping[str, object]) -> Iterator[tuple[Path, list[str]]]:
-    """`source`, or, if that is a recipe, the solver of a model folder that is gone in the end; and what to tell.
+def solver_file(source: Path, options: Mapping[str, object]) -> Iterator[SolverFile]:
+    """`source`, or, if that is a recipe, the solver of a model folder that is gone in the end.
 
     `options` are those that were given beside a recipe, `--train` and so on. Raises InputError for one that does not
     go with `source` or with another one, and for what is wrong in a recipe.
@@ -29,7 +39,7 @@ def solver_file(source: Path, options: Mapping[str, object]) -> Iterator[tuple[P
             raise InputError(
                 f"{', '.join(options)}: only for a recipe (.yaml); {source} says itself what and how to train"
             )
-        yield source, []
+        yield SolverFile(source)
         return
     if {"--epochs", "--iterations"} <= options.keys():
         raise InputError("--epochs and --iterations say the same in two ways: give one of them")
@@ -39,16 +49,17 @@ def solver_file(source: Path, options: Mapping[str, object]) -> Iterator[tuple[P
                 f"{source} is a recipe: add {option} SOURCE, an LMDB or image list to {what} with"
             )
     with tempfile.TemporaryDirectory(prefix="batchbrew-recipe-") as folder:
-        notes = _write_model(source, options, Path(folder))
-        yield Path(folder) / SOLVER, notes
+        recipe = read_recipe(source)
+        notes = _write_model(recipe, options, Path(folder))
+        yield SolverFile(Path(folder) / SOLVER, notes, recipe_precision(recipe))
 
 
-def _write_model(source: Path, options: Mapping[str, object], folder: Path) -> list[str]:
-    recipe = read_recipe(source)
+def _write_model(recipe: Recipe, options: Mapping[str, object], folder: Path) -> list[str]:
     warnings: list[str] = []
     model = build_recipe(recipe, {**options, "--out": str(folder)}, warnings.append)
     typed = [f"{option}={value}" for option, value in options.items()]
-    notes = write_run_model(folder, model, warnings, shlex.join(["batchbrew", "train", str(source), *typed]))
+    made_by = shlex.join(["batchbrew", "train", str(recipe.path), *typed])
+    notes = write_run_model(folder, model, warnings, made_by)
     write_file(folder / RECIPE, recipe.text)
     return notes
 

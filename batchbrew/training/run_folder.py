@@ -14,6 +14,7 @@ from batchbrew.atomic import end_half_line, try_lock, write_file
 from batchbrew.errors import InputError
 from batchbrew.proto import caffe_pb2
 from batchbrew.proto.text import format_prototxt, read_prototxt, write_prototxt
+from batchbrew.solver.precision import DEFAULT_PRECISION
 from batchbrew.training.snapshots import SnapshotLedger
 
 DEFAULT_SNAPSHOTS_PER_RUN = 20
@@ -29,7 +30,7 @@ class RunSettings:
 
     `working_directory` is where the paths inside the prototxts are relative to. `gpu` is a device id, or None
     for the CPU. `weights` are files to begin from by layer name, absolute. `shuffle`: the images come in an order
-    that is drawn anew for each epoch.
+    that is drawn anew for each epoch. The defaults are what a run was that says nothing: older than the field.
     """
 
     seed: int
@@ -38,6 +39,7 @@ class RunSettings:
     weights: tuple[str, ...] = ()
     engine: str = "bvlc"
     shuffle: bool = False
+    precision: str = DEFAULT_PRECISION
 
 
 class RunFolder:
@@ -117,16 +119,12 @@ class RunFolder:
         self._events.write(json.dumps({"time": round(time.time(), 3), "event": event, **fields}) + "\n")
         self._events.flush()
 
-    def use_device(self, gpu: int | None) -> None:
-        """Train on another device from now on: a GPU's id, or None for the CPU."""
-        self.settings = replace(self.settings, gpu=gpu)
-        _write_settings(self.root, self.settings)
-
-    def use_engine(self, engine: str) -> None:
-        """Train on another engine from now on."""
-        if engine != self.settings.engine:
-            self.settings = replace(self.settings, engine=engine)
-            _write_settings(self.root, self.settings)
+    def change(self, *, gpu: int | None, engine: str, precision: str) -> None:
+        """Train on this device (a GPU's id, or None for the CPU), on this engine and so exactly from now on."""
+        changed = replace(self.settings, gpu=gpu, engine=engine, precision=precision)
+        if changed != self.settings:
+            self.settings = changed
+            _write_settings(self.root, changed)
 
     def write_attempt_solver(self, seed: int) -> Path:
         """Write the solver of one attempt: the run's, with its own seed, and snapshots into `.new`."""
@@ -228,7 +226,9 @@ def _read_settings(root: Path) -> RunSettings:
 def _settings(fields: dict[str, Any]) -> RunSettings:
     """The settings in a `run.json`. Raises TypeError or KeyError where they are not what was written there."""
     settings = RunSettings(**{**fields, "weights": tuple(fields["weights"])})
-    types = {"seed": int, "gpu": int | None, "working_directory": str, "engine": str, "shuffle": bool}
+    types = {
+        "seed": int, "gpu": int | None, "working_directory": str, "engine": str, "shuffle": bool, "precision": str,
+    }  # fmt: skip
     values = [(name, getattr(settings, name), type_) for name, type_ in types.items()]
     for name, value, type_ in [*values, *(("weights", path, str) for path in settings.weights)]:
         if not isinstance(value, type_):

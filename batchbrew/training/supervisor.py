@@ -17,6 +17,7 @@ from batchbrew.glog import Severity, glog_line
 from batchbrew.solver.schedule import learning_rate
 from batchbrew.training.attempt import Attempt, Start
 from batchbrew.training.data_order import TrainingData, training_data
+from batchbrew.training.device import Device
 from batchbrew.training.display import Display
 from batchbrew.training.divergence import DivergenceDetector, loss_is_a_mean
 from batchbrew.training.engine_process import EngineProcess, Event, LogLine
@@ -106,6 +107,8 @@ class Supervisor:
         if number:
             verb = "Restarting" if previous else "Resuming"
             self._say("W" if previous else "I", f"{verb} from iteration {start.iteration} with seed {seed}")
+        if previous is None:
+            self._say("I", self._how())
         ledger.begin_attempt(start.iteration, seed)
         folder.record("attempt", number=number, iteration=start.iteration, seed=seed, skipped_batches=skip)
         job = {
@@ -114,6 +117,7 @@ class Supervisor:
             "solverstate": str(start.state.absolute()) if start.state else None,
             "weights": list(folder.settings.weights) if start.state is None else [],
             "gpu": folder.settings.gpu,
+            "precision": folder.settings.precision,
             "skip_batches": skip,
             "shuffle": self._order(start, seed) if folder.settings.shuffle else None,
             "snapshot": folder.solver.snapshot,
@@ -123,6 +127,10 @@ class Supervisor:
             self._engine, job, working_directory=folder.working_directory, inherit=[folder.lock_descriptor]
         )
         return Attempt(start, seed, skip, iteration=start.iteration), process
+
+    def _how(self) -> str:
+        settings = self._folder.settings
+        return f"engine: {settings.engine}, device: {Device(settings.gpu)}, precision: {settings.precision}"
 
     def _order(self, start: Start, seed: int) -> int:
         """The seed of a shuffled run's order: the run's own, or, where that led into divergence, the attempt's."""

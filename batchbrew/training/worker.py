@@ -8,7 +8,7 @@ on a bad file: that, too, is the supervisor's to explain.
 Events of a training job, in this order for every iteration: `iteration` (loss of the iteration that is about
 to be applied) and, where a snapshot was written after it, `snapshot`. So every loss that went into a snapshot
 is known before the snapshot is. The last snapshot, which no iteration follows, comes after `last_loss`, that of
-one more forward pass.
+one more forward pass. On a GPU the losses of several iterations may come together, yet before the snapshot.
 """
 
 import ctypes
@@ -16,6 +16,7 @@ import json
 import os
 import signal
 import sys
+import time
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
 # Run by path, this file's folder comes first, and its modules would hide others of their names. The modules of
@@ -28,6 +29,7 @@ except ImportError as error:  # no pycaffe works without it
     sys.exit(NO_PYCAFFE % error)
 
 PR_SET_PDEATHSIG = 1
+LOSSES_EVERY_SECONDS = 0.2
 Job = Dict[str, Any]
 Report = Callable[..., None]
 
@@ -78,13 +80,62 @@ def start_caffe(job: Job) -> Any:
     else:
         caffe.set_device(job["gpu"])
         caffe.set_mode_gpu()
+    precision = job.get("precision", "fp32")
+    if hasattr(caffe, "set_precision"):
+        caffe.set_precision(precision)
+    elif precision != "fp32":
+        sys.exit("this Caffe computes in fp32 alone, not in %s" % precision)
     return caffe
+
+
+class Losses:
+    """Reports what the losses of a training net add up to, for each iteration.
+
+    A loss on a GPU is there when the GPU has come so far, and whoever asks for it waits. So there, in our own engine,
+    whose tensors can be asked for later, some are kept and asked for together.
+    """
+
+    def __init__(self, net: Any, weights: Dict[str, float], report: Report, at_once: bool) -> None:
+        self._report = report
+        self._losses = [(weight, net.blobs[name]) for name, weight in weights.items()]
+        self._at_once = at_once
+        self._kept = []  # type: List[Tuple[int, List[Tuple[float, Any]]]]
+        self._reported = time.time()
+
+    def now(self) -> str:
+        """The loss of the last forward pass."""
+        return self._written(self._parts())
+
+    def keep(self, iteration: int) -> None:
+        """Take the loss of an iteration, to report it soon."""
+        self._kept.append((iteration, self._parts()))
+        if self._at_once or time.time() - self._reported > LOSSES_EVERY_SECONDS:
+            self.report()
+
+    def report(self) -> None:
+        """Report all that is kept."""
+        for iteration, parts in self._kept:
+            self._report("iteration", iteration=iteration, loss=self._written(parts))
+        self._kept = []
+        self._reported = time.time()
+
+    def _parts(self) -> List[Tuple[float, Any]]:
+        return [
+            (weight, (blob.data_tensor if hasattr(blob, "data_tensor") else blob.data).sum())
+            for weight, blob in self._losses
+        ]
+
+    @staticmethod
+    def _written(parts: List[Tuple[float, Any]]) -> str:
+        return repr(sum(weight * float(number) for weight, number in parts))
 
 
 def train(job: Job, report: Report) -> None:
     """Run a solver from where it stands to its end, or until SIGTERM asks for a snapshot and an end."""
     caffe = start_caffe(job)
     solver = caffe.get_solver(job["solver"])
+    if hasattr(solver, "keep_blobs"):
+        solver.keep_blobs = False  # none is looked at but the losses, and memory is short
     if not hasattr(solver, "add_callback"):
         sys.exit("this pycaffe has no Solver.add_callback, BVLC Caffe 1.0 has: train with that")
     net = solver.net
@@ -112,8 +163,10 @@ def train(job: Job, report: Report) -> None:
     signal.signal(signal.SIGTERM, lambda number, frame: asked_to_stop.append(number))
     first_iteration = solver.iter
     interval, prefix = job["snapshot"], job["snapshot_prefix"]
+    kept = Losses(net, losses, report, at_once=job.get("gpu") is None)
 
     def report_snapshot(iteration: int) -> None:
+        kept.report()
         stem = "%s_iter_%d" % (prefix, iteration)
         report("snapshot", iteration=iteration, model=stem + ".caffemodel", state=stem + ".solverstate")
 
@@ -127,20 +180,16 @@ def train(job: Job, report: Report) -> None:
                 report_snapshot(iteration)
             raise Stopped()
 
-    def loss() -> str:
-        return repr(sum(weight * float(net.blobs[name].data.sum()) for name, weight in losses.items()))
-
-    def before_update() -> None:
-        report("iteration", iteration=solver.iter, loss=loss())
-
-    solver.add_callback(before_iteration, before_update)
+    solver.add_callback(before_iteration, lambda: kept.keep(solver.iter))
     try:
         solver.solve()
     except Stopped:
+        kept.report()
         report("stopped", iteration=solver.iter)
         return
+    kept.report()
     net.forward()
-    report("last_loss", loss=loss())
+    report("last_loss", loss=kept.now())
     report_snapshot(solver.iter)
     report("finished", iteration=solver.iter)
 
@@ -155,7 +204,7 @@ def softmax_losses(net: Any, losses: Dict[str, float]) -> Tuple[Optional[int], f
         if any(top in losses for top in net.top_names[name]):
             if layer.type != "SoftmaxWithLoss":
                 return None, 0.0
-            classes.add(int(net.blobs[net.bottom_names[name][0]].data.shape[1]))
+            classes.add(int(shape_of(net.blobs[net.bottom_names[name][0]])[1]))
     return classes.pop() if len(classes) == 1 else None, sum(losses.values())
 
 
@@ -163,9 +212,14 @@ def batch_size_of(net: Any) -> Optional[int]:
     """Images a forward pass takes: the first dimension of what the first data layer gives."""
     for name in net._layer_names:
         if not net.bottom_names[name] and net.top_names[name]:
-            shape = net.blobs[net.top_names[name][0]].data.shape
+            shape = shape_of(net.blobs[net.top_names[name][0]])
             return int(shape[0]) if shape else None
     return None
+
+
+def shape_of(blob: Any) -> Tuple[int, ...]:
+    """The lengths of its axes, if possible without having memory made for its numbers."""
+    return tuple(blob.shape) if hasattr(blob, "shape") else blob.data.shape
 
 
 def shuffle(net: Any, seed: Optional[int]) -> None:

@@ -8,7 +8,7 @@ import pytest
 from batchbrew.errors import InputError
 from batchbrew.nets.command import generator_parser
 from batchbrew.nets.generation import Model
-from batchbrew.nets.recipes import build_recipe, recipe_options
+from batchbrew.nets.recipes import build_recipe, recipe_options, recipe_precision
 from batchbrew.solver.recipe import Recipe, read_recipe
 
 RECIPES = sorted((Path(__file__).parents[2] / "solvers").glob("*.yaml"))
@@ -96,6 +96,21 @@ def test_every_header_tells_what_is_true(path: Path) -> None:
         assert f"{top_1} % top-1 and {top_5} % top-5 error" in header
     else:
         assert "not published for this net" in header
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_every_recipe_says_how_exactly_it_trains(path: Path) -> None:
+    assert recipe_precision(read_recipe(path)) == "fp32"
+
+
+def test_a_precision() -> None:
+    assert recipe_precision(Recipe(Path("r.yaml"), RECIPE)) is None
+    text = "network: {family: resnet, depth: 10}\ntraining: {precision: bf16}"
+    assert recipe_precision(Recipe(Path("r.yaml"), text)) == "bf16"
+    assert build_text(text).solver.max_iter == 320_000
+    for wrong in ("half", "16", "[bf16]"):
+        said = complaint(text.replace("bf16", wrong))
+        assert said.startswith("r.yaml, line 2: training.precision must be one of fp32, tf32, bf16, not ")
 
 
 def test_what_is_given_is_stronger_than_the_recipe() -> None:

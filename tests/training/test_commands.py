@@ -29,7 +29,7 @@ def train(solver: Path | None, **options: Any) -> None:
 
 def test(net: Path | None = None, **options: Any) -> None:
     defaults: dict[str, Any] = {
-        "run": None, "weights": None, "val": None, "images": None, "gpu": None, "engine": "bvlc",
+        "run": None, "weights": None, "val": None, "images": None, "gpu": None, "cpu": False, "engine": "bvlc",
         "caffe_python": None, "as_json": True, "console": Console(width=60),
     }  # fmt: skip
     commands.test(net, **{**defaults, **options})
@@ -118,6 +118,23 @@ def conv_weights(model: Path) -> list[float]:
         ({"gpu": "all"}, "--gpu all: one GPU at a time"),
         ({"gpu": "-1"}, "--gpu -1"),
         ({"gpu": "²"}, "--gpu ²"),
+        (
+            {"gpu": "0"},
+            r"--gpu 0 cannot be used: Caffe gave up: .*Cannot use GPU in CPU-only Caffe.*\(this Caffe has",
+        ),
+        (
+            {"gpu": "7", "engine": "torch"},
+            "--gpu 7 cannot be used: the torch engine gave up: set_mode_gpu: PyTorch finds no CUDA GPU here",
+        ),
+        (
+            {"precision": "bf16"},
+            r"precision bf16 needs --engine torch: bvlc computes in fp32 \(--precision fp32\)",
+        ),
+        ({"precision": "fp16", "engine": "torch"}, "--precision fp16 is unknown: there are fp32, tf32, bf16"),
+        (
+            {"precision": "tf32", "engine": "torch"},
+            "precision tf32 is for GPUs, and this is to run on the CPU",
+        ),
         ({"seed": -2}, "--seed -2"),
         ({"seed": 2**31}, "--seed 2147483648"),
         (
@@ -132,7 +149,7 @@ def conv_weights(model: Path) -> list[float]:
 def test_what_train_refuses(tiny_model: Make, options: dict[str, Any], message: str) -> None:
     model = tiny_model("max_iter: 5")
     options = {"solver": model.solver, **options}
-    with pytest.raises(InputError, match=message):
+    with pytest.raises((InputError, EngineError), match=message):
         train(options.pop("solver"), **options)
     assert not Path("run").exists()
 

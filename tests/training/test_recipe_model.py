@@ -1,6 +1,8 @@
-"""`batchbrew train RECIPE`: what is refused, and one whole training of a recipe in real Caffe."""
+"""`batchbrew train RECIPE`: what is refused, and one whole training of a recipe, on the engine that is the default."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -25,6 +27,7 @@ training:
   epochs: 64
   base_lr: 0.01
   seed: 3
+  precision: bf16
 """
 
 
@@ -43,7 +46,12 @@ def run(*arguments: str) -> None:
     CliRunner().invoke(app, ["train", *arguments], catch_exceptions=False)
 
 
-def test_a_recipe_is_generated_and_trained(recipe: Path) -> None:
+def settings() -> dict[str, Any]:
+    values: dict[str, Any] = json.loads(Path("run/run.json").read_text())
+    return values
+
+
+def test_a_recipe_is_generated_and_trained_and_resumed_in_another_precision(recipe: Path) -> None:
     sources = ("--train", "train_lmdb", "--val", "train_lmdb")
     options = ("--classes", str(CLASSES), "--iterations", "4", "--cpu", "--run", "run")
     done = CliRunner().invoke(app, ["train", str(recipe), *sources, *options], catch_exceptions=False)
@@ -66,6 +74,19 @@ def test_a_recipe_is_generated_and_trained(recipe: Path) -> None:
     assert net.layer[0].data_param.source == "train_lmdb"
     assert net.layer[0].transform_param.crop_size == 8
     assert read_prototxt("run/deploy.prototxt", pb.NetParameter).name == "resnet10"
+
+    assert (settings()["engine"], settings()["precision"]) == ("torch", "bf16")
+    said = "engine: torch, device: the CPU, precision: bf16"
+    assert said in done.output
+    log = Path("run/train.log").read_text()
+    assert log.count(f"] {said}\n") == 1
+    with pytest.raises(InputError, match="precision bf16 needs --engine torch: bvlc computes in fp32"):
+        run("--resume", "--run", "run", "--engine", "bvlc")
+    assert settings()["engine"] == "torch"
+    run("--resume", "--run", "run", "--precision", "fp32", "--cpu")  # it is finished: nothing is left to do
+    assert settings()["precision"] == "fp32"
+    run("--resume", "--run", "run", "--engine", "bvlc")
+    assert settings()["engine"] == "bvlc"
 
 
 def test_a_run_that_is_there_is_not_touched(recipe: Path) -> None:
@@ -91,6 +112,10 @@ def test_a_run_that_is_there_is_not_touched(recipe: Path) -> None:
             ["tiny.yaml", "--train", "train_lmdb", "--val", "v.txt", "--classes", "3"],
             "tiny.yaml: v.txt does not exist yet: say with --val-images how many images it has",
         ),
+        (
+            ["tiny.yaml", "--train", "train_lmdb", "--val", "train_lmdb", "--classes", "3", "--engine", "bvlc"],
+            "precision bf16 needs --engine torch",
+        ),
         (["solver.prototxt", "--train", "t", "--classes", "3"], "--train, --classes: only for a recipe"),
         (["--resume", "--run", "run", "--epochs", "3"], "what run was begun with: leave out --epochs"),
         ([], "no solver is named: batchbrew train SOLVER.prototxt or RECIPE.yaml"),
@@ -104,16 +129,20 @@ def test_what_does_not_go_together_is_refused(recipe: Path, options: list[str], 
 
 
 def test_a_solver_is_taken_as_it_is() -> None:
-    with solver_file(Path("solver.prototxt"), {}) as (file, notes):
-        assert (file, notes) == (Path("solver.prototxt"), [])
+    with solver_file(Path("solver.prototxt"), {}) as file:
+        assert (file.path, file.notes, file.precision) == (Path("solver.prototxt"), (), None)
 
 
 def test_the_model_of_a_recipe_is_gone_in_the_end(recipe: Path) -> None:
     options = {"--train": "train_lmdb", "--val": "train_lmdb", "--classes": CLASSES}
-    with solver_file(recipe, options) as (file, notes):
-        names = {path.name for path in file.parent.iterdir()}
+    with solver_file(recipe, options) as file:
+        names = {path.name for path in file.path.parent.iterdir()}
         assert names == {"train_val.prototxt", "deploy.prototxt", "solver.prototxt", "recipe.yaml"}
-        solver = read_prototxt(file, pb.SolverParameter)
-    assert not file.parent.exists()
+        solver = read_prototxt(file.path, pb.SolverParameter)
+    assert not file.path.parent.exists()
+    assert file.precision == "bf16"
     assert not solver.HasField("solver_mode")  # so it is trained on what there is
-    assert notes[0] == f"Duration: 64 epochs x {RECORDS} images / 32 = 100, as a round number 100 iterations."
+    assert (
+        file.notes[0]
+        == f"Duration: 64 epochs x {RECORDS} images / 32 = 100, as a round number 100 iterations."
+    )

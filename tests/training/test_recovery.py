@@ -22,7 +22,7 @@ from batchbrew.training.run_folder import RunFolder, RunSettings, create_run, lo
 from batchbrew.training.snapshots import SnapshotLedger
 from batchbrew.training.supervisor import Diverged, Interrupted, Supervisor
 from tests.training.conftest import TinyModel
-from tests.training.test_supervisor import batchbrew, events_of
+from tests.training.test_supervisor import BVLC, batchbrew, events_of
 
 Make = Callable[..., TinyModel]
 QUIET = Console(quiet=True)
@@ -86,7 +86,7 @@ def test_a_stop_that_is_asked_before_caffe_is_started_counts(
 
 
 def test_a_reader_of_the_output_that_goes_away_does_not_end_training(tiny_model: Make) -> None:
-    process = batchbrew("train", tiny_model("max_iter: 60", "snapshot: 10").solver, "--run", "run")
+    process = batchbrew("train", tiny_model("max_iter: 60", "snapshot: 10").solver, *BVLC, "--run", "run")
     assert process.stdout is not None
     process.stdout.readline()
     process.stdout.close()
@@ -108,7 +108,7 @@ def test_a_large_loss_that_is_not_of_a_softmax_and_no_line_for_the_curve(tiny_mo
     model.net.write_text(REGRESSION)
     text = model.solver.read_text().replace("base_lr: 0.01", "base_lr: 1e-20")
     model.solver.write_text(text.replace("display: 10", "display: 0"))
-    process = batchbrew("train", model.solver, "--run", "run")
+    process = batchbrew("train", model.solver, *BVLC, "--run", "run")
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 0, output
     assert "No curve was drawn" in output
@@ -217,9 +217,12 @@ def test_processes_that_a_killed_worker_leaves_do_not_hold_up_its_end(tmp_path: 
 
 
 def test_a_terminal_that_knows_no_arrows(tmp_path: Path) -> None:
-    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "BATCHBREW_CAFFE_PYTHON": str(tmp_path)}
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
     done = subprocess.run(
-        [sys.executable, "-m", "batchbrew", "doctor"], capture_output=True, text=True, env=environment
+        [sys.executable, "-m", "batchbrew", "doctor", "--caffe-python", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        env=environment,
     )
     assert done.returncode == 1
     assert "Traceback" not in done.stderr

@@ -152,10 +152,26 @@ def test_a_run_json_with_values_of_another_type(tiny_model: Make) -> None:
     with create(tiny_model("max_iter: 5")) as folder:
         path = folder.root / "run.json"
     whole = json.loads(path.read_text())
-    for field, value in (("seed", "seven"), ("gpu", "0"), ("working_directory", None), ("weights", [1])):
+    wrong = {"seed": "seven", "gpu": "0", "working_directory": None, "weights": [1], "precision": 32}
+    for field, value in wrong.items():
         path.write_text(json.dumps({**whole, field: value}))
         with pytest.raises(InputError, match=rf"run\.json is damaged \({field} is "):
             open_run(folder.root)
+
+
+def test_a_run_of_a_time_when_there_was_real_caffe_alone(tiny_model: Make) -> None:
+    with create(tiny_model("max_iter: 5")) as folder:
+        path = folder.root / "run.json"
+    whole = json.loads(path.read_text())
+    path.write_text(
+        json.dumps({name: whole[name] for name in ("seed", "gpu", "working_directory", "weights")})
+    )
+    with open_run(folder.root) as folder:
+        assert (folder.settings.engine, folder.settings.precision) == ("bvlc", "fp32")
+        folder.change(gpu=2, engine="torch", precision="bf16")
+    with open_run(folder.root) as folder:
+        changed = folder.settings
+        assert (changed.gpu, changed.engine, changed.precision, changed.seed) == (2, "torch", "bf16", 7)
 
 
 def test_a_run_without_its_solver_is_not_left_locked(

@@ -23,6 +23,7 @@ from tests.training.conftest import TinyModel
 
 Make = Callable[..., TinyModel]
 KILLS = 10
+BVLC = ("--engine", "bvlc")
 DEADLINE_SECONDS = 60
 
 
@@ -61,7 +62,7 @@ def worker_of(supervisor: int) -> int | None:
 
 def test_a_run_leaves_what_a_run_folder_must_hold(tiny_model: Make) -> None:
     model = tiny_model("max_iter: 40", "snapshot: 20", "test_iter: 6", "test_interval: 20")
-    output = output_of("train", model.solver, "--run", "run")
+    output = output_of("train", model.solver, *BVLC, "--run", "run")
     run = model.folder / "run"
     names = {path.name for path in run.iterdir()}
     assert names >= {"train_val.prototxt", "solver.prototxt", "train.log", "events.jsonl", "convergence.png"}
@@ -79,7 +80,7 @@ def test_a_run_leaves_what_a_run_folder_must_hold(tiny_model: Make) -> None:
 
 def test_the_numbers_are_those_of_caffe_alone(tiny_model: Make, run_caffe: Callable[..., Any]) -> None:
     model = tiny_model("max_iter: 30", "snapshot: 30")
-    output_of("train", model.solver, "--run", "run")
+    output_of("train", model.solver, *BVLC, "--run", "run")
     code = """
 import json, sys, caffe
 solver = caffe.get_solver(sys.argv[1])
@@ -93,8 +94,8 @@ print(json.dumps([blob.data.ravel().tolist() for blobs in solver.net.params.valu
 
 def test_a_stopped_and_resumed_run_ends_with_the_same_weights(tiny_model: Make) -> None:
     model = tiny_model("max_iter: 300", "snapshot: 100", "iter_size: 2")
-    output_of("train", model.solver, "--run", "whole")
-    process = batchbrew("train", model.solver, "--run", "parts")
+    output_of("train", model.solver, *BVLC, "--run", "whole")
+    process = batchbrew("train", model.solver, *BVLC, "--run", "parts")
     ledger = model.folder / "parts" / "snapshots" / "ledger.jsonl"
     wait_until(lambda: ledger.exists() and '"iteration": 100' in ledger.read_text(), process)
     process.send_signal(signal.SIGINT)
@@ -125,7 +126,7 @@ def test_after_kill_9_at_ten_random_moments_a_run_goes_on_from_its_last_whole_sn
     model = tiny_model("max_iter: 1000000", "snapshot: 25")
     draw = random.Random(20)
     run = model.folder / "run"
-    arguments: tuple[object, ...] = ("train", model.solver, "--run", "run")
+    arguments: tuple[object, ...] = ("train", model.solver, *BVLC, "--run", "run")
     expected, killed_at = 0, set()
     for victim in ["worker", "supervisor", "both"] * 3 + ["both", "nobody"]:
         seen = len(events_of(run)) if run.exists() else 0
@@ -176,7 +177,7 @@ def test_a_rate_of_ten_from_some_iteration_on_is_restarted_from_before_it(tiny_m
         'lr_policy: "poly"\npower: 1', 'lr_policy: "multistep"\ngamma: 1000000\nstepvalue: 60'
     )
     model.solver.write_text(text)
-    output = output_of("train", model.solver, "--run", "run", "--max-restarts", "2", status=1)
+    output = output_of("train", model.solver, *BVLC, "--run", "run", "--max-restarts", "2", status=1)
     run = model.folder / "run"
     log = read_log(run / "train.log")
     events = events_of(run)
@@ -195,7 +196,7 @@ def test_a_rate_of_ten_from_some_iteration_on_is_restarted_from_before_it(tiny_m
 
 def test_a_poisoned_snapshot_is_left_for_an_older_one(tiny_model: Make) -> None:
     model = tiny_model("max_iter: 200", "snapshot: 25")
-    process = batchbrew("train", model.solver, "--run", "run")
+    process = batchbrew("train", model.solver, *BVLC, "--run", "run")
     folder = model.folder / "run" / "snapshots"
     wait_until(
         lambda: (folder / "ledger.jsonl").exists() and len(SnapshotLedger(folder).good()) >= 2, process
@@ -226,7 +227,7 @@ def poison(folder: Path, iteration: int) -> None:
 
 def test_two_trainings_in_one_folder_are_refused(tiny_model: Make) -> None:
     model = tiny_model("max_iter: 1000000")
-    process = batchbrew("train", model.solver, "--run", "run")
+    process = batchbrew("train", model.solver, *BVLC, "--run", "run")
     wait_until(lambda: started_since(model.folder / "run", 0), process)
     assert "is in use by another training" in output_of("train", "--resume", "--run", "run", status=1)
     process.kill()
@@ -244,7 +245,7 @@ def test_two_trainings_in_one_folder_are_refused(tiny_model: Make) -> None:
 def test_what_caffe_dies_of_is_one_line(tiny_model: Make, change: tuple[str, str], message: str) -> None:
     model = tiny_model("max_iter: 10")
     model.net.write_text(model.net.read_text().replace(*change))
-    output = output_of("train", model.solver, "--run", "run", status=1)
+    output = output_of("train", model.solver, *BVLC, "--run", "run", status=1)
     last = output.strip().splitlines()[-1]
     assert last.startswith("batchbrew: ")
     assert message in last
