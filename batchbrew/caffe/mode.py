@@ -6,18 +6,17 @@ import torch
 
 from batchbrew.errors import EngineError, InputError
 from batchbrew.proto import caffe_pb2 as pb
+from batchbrew.solver.precision import DEFAULT_PRECISION, PRECISIONS
 
 TRAIN: int = pb.TRAIN
 TEST: int = pb.TEST
-
-PRECISIONS = ("fp32", "tf32", "bf16")
 
 
 @dataclass
 class _State:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     gpu: int = 0
-    precision: str = "fp32"
+    precision: str = DEFAULT_PRECISION
     fuses: bool = True
     generator: torch.Generator = field(default_factory=lambda: _seeded(None))
     device_generator: torch.Generator | None = None
