@@ -1,0 +1,102 @@
+#!/usr/bin/env python3
+"""Short trainings from an LMDB of JPEGs: does the net ever wait for its data?
+
+    .venv/bin/python benchmarks/end_to_end.py                            # about 8 minutes on two cores
+    .venv/bin/python benchmarks/end_to_end.py --nets resnet10 --rounds 1 --steps 3 --lmdb data/train_lmdb
+    .venv/bin/python benchmarks/end_to_end.py --gpu 0
+
+In alternating rounds: the torch engine from the LMDB (random crops, mirrored or not), the same net with images that are
+made up once, and BVLC's `caffe train` from the same LMDB. The seconds of the iterations are counted, not those of
+starting. Without --lmdb one is made of made-up pictures: JPEGs as large as photographs, short side 256.
+Results of runs over all nets are kept in results/end_to_end.json (end_to_end_gpu.json).
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmark_nets import NETS, resized
+from lmdb_times import CAFFE_TRAIN, Row, measure_from_lmdb
+from made_up_lmdb import made_up_lmdb
+from measuring import gpu_name, write_results
+from step_times import Length
+from subjects import Place, cpu_has_bf16
+
+from batchbrew.errors import BatchBrewError
+from batchbrew.training.engines import caffe_home
+
+# The nets that take the most images a second: what is fast enough for them is for the others.
+USUAL = ("resnet10", "alexnet")
+ON_CPU, ON_GPU = Length(rounds=3, steps=10, lead_in=8), Length(rounds=3, steps=60, lead_in=20)
+IMAGES, GPU_IMAGES = 1000, 8000
+CLASSES = 10
+
+
+def main() -> int:
+    """Measure what the options say; returns the exit code."""
+    options = parse(sys.argv[1:])
+    try:
+        with tempfile.TemporaryDirectory(prefix="batchbrew-benchmark-") as folder:
+            rows = measure(options, Path(folder))
+    except BatchBrewError as error:
+        print(f"end_to_end: error: {error}", file=sys.stderr)
+        return 1
+    found = {"rows": rows} | ({} if options.gpu is None else {"gpu": gpu_name(options.gpu)})
+    if options.json:
+        print(json.dumps(found))
+    elif options.nets == list(USUAL) and not (
+        options.lmdb or options.without or options.precisions or options.batch
+    ):
+        write_results("end_to_end" if options.gpu is None else "end_to_end_gpu", found)
+    else:
+        print(json.dumps(found, indent=2))
+    return 0
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """The options."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--nets", nargs="+", choices=list(NETS), default=list(USUAL), metavar="NET")
+    parser.add_argument("--lmdb", type=Path, help="with images of at least 256 pixels, labels under 1000")
+    parser.add_argument(
+        "--images", type=int, help=f"of a made-up LMDB; default: {IMAGES}, on a GPU {GPU_IMAGES}"
+    )
+    parser.add_argument("--rounds", type=int, help="that count; default: 3")
+    parser.add_argument("--steps", type=int, help="iterations in a round; default: 10, on a GPU 60")
+    parser.add_argument(
+        "--precisions", nargs="+", choices=("fp32", "tf32", "bf16"), default=[],
+        help="default: fp32, and bf16 where the processor multiplies it; on a GPU bf16",
+    )  # fmt: skip
+    parser.add_argument("--without", nargs="+", choices=(CAFFE_TRAIN,), default=[], help="leave it out")
+    parser.add_argument("--gpu", type=int, metavar="N", help="compute on GPU N, without BVLC")
+    parser.add_argument("--batch", nargs="+", default=[], metavar="NET=N", help="images a step")
+    parser.add_argument("--json", action="store_true", help="print one line of JSON, keep nothing")
+    return parser.parse_args(arguments)
+
+
+def measure(options: argparse.Namespace, folder: Path) -> list[Row]:
+    """A row for each net. Raises InputError for an option that makes no sense, EngineError where an engine fails."""
+    on_gpu = options.gpu is not None
+    nets = list(resized([NETS[name] for name in options.nets], options.batch, on_gpu=on_gpu))
+    lmdb = options.lmdb
+    if lmdb is None:
+        images = options.images or (GPU_IMAGES if on_gpu else IMAGES)
+        print(f"an LMDB of {images:,} made-up pictures", file=sys.stderr)
+        lmdb = made_up_lmdb(folder / "lmdb", images, CLASSES)
+    usual = ON_GPU if on_gpu else ON_CPU
+    length = Length(options.rounds or usual.rounds, options.steps or usual.steps, usual.lead_in)
+    precisions = options.precisions or (
+        ["bf16"] if on_gpu else ["fp32", "bf16"] if cpu_has_bf16() else ["fp32"]
+    )
+    caffe = None if on_gpu or options.without else caffe_home() / "bin" / "caffe"
+    place = Place(options.gpu)
+    return [measure_from_lmdb(net, lmdb, precisions, place, length, caffe) for net in nets]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
