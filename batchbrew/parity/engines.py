@@ -16,12 +16,13 @@ ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "GLOG_minlog
 
 @dataclass(frozen=True)
 class Engine:
-    """`command` runs a Python script in which `import caffe` is this engine. `cases_a_process`: see the probe."""
+    """`command` runs a script in which `import caffe` is this engine. `cases_a_process`, `gpu`: see the probe."""
 
     name: str
     command: Sequence[str]
     cases_a_process: int
     environment: Mapping[str, str] = field(default_factory=dict)
+    gpu: int | None = None
 
 
 def bvlc(caffe_python: Path, name: str = "bvlc") -> Engine:
@@ -29,10 +30,10 @@ def bvlc(caffe_python: Path, name: str = "bvlc") -> Engine:
     return Engine(name, [str(caffe_python)], cases_a_process=1)
 
 
-def torch() -> Engine:
+def torch(name: str = "torch", gpu: int | None = None) -> Engine:
     """Ours; starting a process anew is expensive, and rarely needed."""
     ours = torch_engine()
-    return Engine(ours.name, ours.command, cases_a_process=200, environment=ours.environment)
+    return Engine(name, ours.command, cases_a_process=200, environment=ours.environment, gpu=gpu)
 
 
 def run_probe(engines: Sequence[Engine], folder: Path, timeout_seconds: float = 3600) -> None:
@@ -61,6 +62,8 @@ def run_probe(engines: Sequence[Engine], folder: Path, timeout_seconds: float = 
 
 def _start(engine: Engine, folder: Path) -> "subprocess.Popen[str]":
     command = [*engine.command, str(PROBE), str(folder), engine.name, str(engine.cases_a_process)]
+    if engine.gpu is not None:
+        command.append(str(engine.gpu))
     environment = {**os.environ, **ENVIRONMENT, **engine.environment}
     return subprocess.Popen(
         command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True

@@ -1,6 +1,7 @@
 """The probe outlives what it computes: a stand-in for Caffe that crashes, aborts, raises, or works."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,17 @@ from batchbrew.proto import caffe_pb2 as pb
 CAFFE = """
 import os, signal, sys
 import numpy as np
+
+DEVICE = ["cpu", os.getpid()]
+
+
+def set_device(gpu):
+    DEVICE[0] = "gpu %d chosen" % gpu
+
+
+def set_mode_gpu():
+    assert os.getpid() != DEVICE[1], "a process that has begun to use a GPU cannot be forked"
+    DEVICE[0] = DEVICE[0].replace("chosen", "used")
 
 
 class InputError(Exception):
@@ -41,7 +53,7 @@ class Net:
         if "refuse" in text:
             raise InputError("layer quiet: refused")
         self.blobs, self.params, self.layers, self.top_names = {"x": Blob()}, {"l": [Blob()]}, [], {}
-        self._layer_names, self._blob_names, self.inputs, self.outputs = [], ["x"], [], ["x"]
+        self._layer_names, self._blob_names, self.inputs, self.outputs = [], ["x"], [DEVICE[0]], ["x"]
         self.blob_loss_weights, self.cleared = {"x": 0.5}, 0
 
     def clear_param_diffs(self):
@@ -127,3 +139,10 @@ def test_what_is_written_down(stand_in: Engine, tmp_path: Path) -> None:
     assert result.net["blobs"] == ["x"]
     assert result.net["parameters"] == [["l", [[2]]]]
     assert result.net["loss_weights"] == {"x": 0.5}
+
+
+@pytest.mark.parametrize(("gpu", "used"), [(None, "cpu"), (0, "gpu 0 used"), (3, "gpu 3 used")])
+def test_the_device(stand_in: Engine, tmp_path: Path, gpu: int | None, used: str) -> None:
+    (result,) = run(replace(stand_in, gpu=gpu), tmp_path, case("fine", Pass()))
+    assert result.net is not None
+    assert result.net["inputs"] == [used]
