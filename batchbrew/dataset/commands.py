@@ -10,9 +10,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from batchbrew.dataset.contact_sheet import write_contact_sheet
-from batchbrew.dataset.inspection import LmdbInfo, lmdb_info, verify_lmdb
+from batchbrew.dataset.inspection import LmdbInfo, lmdb_info
 from batchbrew.dataset.progress import reporting
 from batchbrew.dataset.sources import Entry, FolderScan, read_list, scan_folder
+from batchbrew.dataset.verification import verify_lmdb
 from batchbrew.dataset.writer import BuildReport, build_lmdb
 from batchbrew.errors import InputError
 
@@ -155,7 +156,9 @@ def _print_report(report: BuildReport) -> None:
 def _print_info(found: LmdbInfo) -> None:
     table = _table(str(found.path))
     table.add_row("records", f"{found.entries:,}")
-    table.add_row("file", f"{found.file_bytes / 2**20:,.1f} MiB")
+    if found.shards > 1:
+        table.add_row("LMDBs", f"{found.shards:,}")
+    table.add_row("file" if found.shards == 1 else "files", f"{found.file_bytes / 2**20:,.1f} MiB")
     table.add_row("labels", f"{len(found.label_counts):,} ({_spread(found.label_counts)})")
     table.add_row("encoded", f"{found.encoded} of {found.sampled} looked at")
     common = ", ".join(f"{width}×{height} ({count})" for (height, width), count in found.sizes.most_common(3))
@@ -165,7 +168,7 @@ def _print_info(found: LmdbInfo) -> None:
         order = "in the list's order" if built.seed is None else f"shuffled with seed {built.seed}"
         table.add_row("built", f"by BatchBrew {built.version}, {order}, {len(built.unreadable)} left out")
     Console().print(table)
-    names = found.description.class_names if found.description is not None else None
+    names = found.class_names
     for label, count in list(found.label_counts.items())[:SHOWN_LABELS]:
         name = f" {names[label]}" if names and 0 <= label < len(names) else ""
         print(f"label {label}{name}: {count:,}")

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from batchbrew.dataset.images import ImageError, check_header, decode_stored, read_image_bytes
-from batchbrew.dataset.reader import LmdbReader, is_lmdb, parse_datum, printable
+from batchbrew.dataset.reader import LmdbReader, parse_datum, printable
+from batchbrew.dataset.shards import is_lmdb
 from batchbrew.errors import InputError
 from batchbrew.nets.shapes import SourceImage
 from batchbrew.proto import caffe_pb2 as pb

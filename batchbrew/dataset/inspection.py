@@ -1,28 +1,27 @@
-"""What is in an LMDB, and whether all of it can be used."""
+"""What is in an LMDB, or in several that are one set."""
 
 import contextlib
-import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from batchbrew.dataset.description import Description, read_description
 from batchbrew.dataset.images import ImageError
-from batchbrew.dataset.parallel import ordered_map
-from batchbrew.dataset.reader import LmdbReader, datum_image, datum_size, parse_datum, printable
-from batchbrew.dataset.writer import Progress, default_workers
+from batchbrew.dataset.reader import LmdbReader, datum_size, parse_datum, printable
+from batchbrew.dataset.shards import DATA_FILE, lmdbs_in
+from batchbrew.dataset.writer import Progress
 from batchbrew.errors import InputError
 
 SAMPLED_SIZES = 500
-NAMED_PROBLEMS = 20
 
 
 @dataclass(frozen=True)
 class LmdbInfo:
-    """What `lmdb info` shows."""
+    """What `lmdb info` shows of an LMDB, or of several that are one set."""
 
     path: Path
+    shards: int
     entries: int
     file_bytes: int
     label_counts: dict[int, int]
@@ -31,16 +30,34 @@ class LmdbInfo:
     sampled: int
     sizes: Counter[tuple[int, int]]
     """Of the sampled records: (height, width) → how many."""
-    mean_short_side: float
     description: Description | None
+    """None for a set."""
+    class_names: list[str] | None
+
+    @property
+    def mean_short_side(self) -> float:
+        """Of the sampled records."""
+        return sum(min(size) * count for size, count in self.sizes.items()) / self.sampled
 
 
 def lmdb_info(path: Path, progress: Progress | None = None) -> LmdbInfo:
-    """Count labels, and look at the sizes of up to 500 records spread over the LMDB.
+    """Count labels, and look at the sizes of up to 500 records spread over the LMDB, or over each of a set.
 
     The labels are those of dataset.json where there is one that agrees with the number of records; else every
     record is read. Raises InputError for a damaged LMDB.
     """
+    shards = lmdbs_in(path)
+    if list(shards) == [path]:
+        return _info(path, progress)
+    with LmdbReader(path) as reader:
+        whole = reader.count
+    infos: list[LmdbInfo] = []
+    for shard in shards:
+        infos.append(_info(shard, further(progress, sum(each.entries for each in infos), whole)))
+    return _together(path, infos)
+
+
+def _info(path: Path, progress: Progress | None) -> LmdbInfo:
     with LmdbReader(path) as reader:
         description = read_description(path)
         if description is not None and description.images == reader.count:
@@ -54,18 +71,40 @@ def lmdb_info(path: Path, progress: Progress | None = None) -> LmdbInfo:
                 datum = parse_datum(value)
                 sizes[datum_size(datum)] += 1
                 encoded += datum.encoded
-        sampled = sizes.total()
         return LmdbInfo(
             path=path,
+            shards=1,
             entries=reader.count,
-            file_bytes=(path / "data.mdb").stat().st_size,
+            file_bytes=(path / DATA_FILE).stat().st_size,
             label_counts=label_counts,
             encoded=encoded,
-            sampled=sampled,
+            sampled=sizes.total(),
             sizes=sizes,
-            mean_short_side=sum(min(size) * count for size, count in sizes.items()) / sampled,
             description=description,
+            class_names=None if description is None else description.class_names,
         )
+
+
+def _together(path: Path, infos: Sequence[LmdbInfo]) -> LmdbInfo:
+    """Names of classes are kept where all have the same."""
+    labels: Counter[int] = Counter()
+    sizes: Counter[tuple[int, int]] = Counter()
+    for info in infos:
+        labels.update(info.label_counts)
+        sizes.update(info.sizes)
+    names = infos[0].class_names
+    return LmdbInfo(
+        path=path,
+        shards=len(infos),
+        entries=sum(info.entries for info in infos),
+        file_bytes=sum(info.file_bytes for info in infos),
+        label_counts=dict(sorted(labels.items())),
+        encoded=sum(info.encoded for info in infos),
+        sampled=sum(info.sampled for info in infos),
+        sizes=sizes,
+        description=None,
+        class_names=names if all(info.class_names == names for info in infos) else None,
+    )
 
 
 def _count_labels(reader: LmdbReader, progress: Progress | None) -> dict[int, int]:
@@ -86,95 +125,8 @@ def _naming(path: Path, key: bytes) -> Iterator[None]:
         raise InputError(f"{path}: record {printable(key)} {error}") from error
 
 
-@dataclass(frozen=True)
-class Verification:
-    """What `lmdb verify` found."""
-
-    records: int
-    described: bool
-    """Whether there was a dataset.json to compare with."""
-    problem_count: int
-    problems: list[str]
-    """The first ones, a line each."""
-
-
-def verify_lmdb(path: Path, workers: int | None = None, progress: Progress | None = None) -> Verification:
-    """Parse and decode every record, and compare counts and checksum with dataset.json.
-
-    Raises InputError only if the LMDB cannot be opened; what is wrong inside is listed.
-    """
-    problems = _Problems()
-    digest = hashlib.sha256()
-    labels: Counter[int] = Counter()
-    records = 0
-    with LmdbReader(path) as reader:
-        description = _description(path, problems)
-        checked = ordered_map(_check, _hashed(reader, digest.update), workers or default_workers())
-        with contextlib.closing(checked):
-            for records, (key, label, problem) in enumerate(checked, start=1):
-                labels[label] += 1
-                if problem is not None:
-                    problems.add(f"record {printable(key)} {problem}")
-                elif label < 0:
-                    problems.add(f"record {printable(key)} has the negative label {label}")
-                if progress is not None:
-                    progress(records, reader.count, problems.count)
-        if records != reader.count:
-            problems.add(f"{records} records were read, but the LMDB says that it has {reader.count}")
-    if description is not None:
-        _compare(description, records, labels, digest.hexdigest(), problems)
-    return Verification(records, description is not None, problems.count, problems.first)
-
-
-class _Problems:
-    def __init__(self) -> None:
-        self.count = 0
-        self.first: list[str] = []
-
-    def add(self, problem: str) -> None:
-        self.count += 1
-        if self.count <= NAMED_PROBLEMS:
-            self.first.append(problem)
-
-
-def _description(path: Path, problems: _Problems) -> Description | None:
-    try:
-        return read_description(path)
-    except InputError as error:
-        problems.add(str(error))
+def further(progress: Progress | None, before: int, whole: int) -> Progress | None:
+    """For one LMDB of a set of `whole` records: those `before` it are done."""
+    if progress is None:
         return None
-
-
-def _hashed(reader: LmdbReader, update: Callable[[bytes], None]) -> Iterator[tuple[bytes, bytes]]:
-    for key, value in reader.items():
-        update(key)
-        update(value)
-        yield key, value
-
-
-def _check(item: tuple[bytes, bytes]) -> tuple[bytes, int, str | None]:
-    """Key, label, and what is wrong with the record."""
-    key, value = item
-    label = 0
-    try:
-        datum = parse_datum(value)
-        label = datum.label
-        datum_image(datum)
-    except ImageError as error:
-        return key, label, str(error)
-    return key, label, None
-
-
-def _compare(
-    description: Description, records: int, labels: Counter[int], sha256: str, problems: _Problems
-) -> None:
-    if description.images != records:
-        problems.add(f"dataset.json speaks of {description.images} images, but there are {records}")
-    for label in sorted(labels.keys() | description.label_counts.keys()):
-        said = description.label_counts.get(label, 0)
-        if said != labels[label]:
-            problems.add(
-                f"dataset.json speaks of {said} images with label {label}, but there are {labels[label]}"
-            )
-    if description.sha256 != sha256:
-        problems.add("the records are not those that were built: their checksum differs from dataset.json's")
+    return lambda done, total, bad: progress(before + done, whole, bad)

@@ -2,7 +2,6 @@
 
 import contextlib
 import math
-import os
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,11 +15,11 @@ from numpy.typing import NDArray
 from batchbrew.dataset.images import ImageError, check_header, decode_stored
 from batchbrew.dataset.lmdb_file import LmdbCursor, LmdbDamage, LmdbFile
 from batchbrew.dataset.record_index import RecordIndex
+from batchbrew.dataset.shards import DATA_FILE, lmdbs_in
 from batchbrew.errors import InputError
 from batchbrew.proto import caffe_pb2
 
 MAX_NUMBERS = 2**31 - 1  # in a blob of Caffe's
-DATA_FILE = "data.mdb"
 
 
 @dataclass(frozen=True)
@@ -134,41 +133,6 @@ class _Lmdb:
             raise InputError(f"{self.path} is damaged ({damage}): build it anew") from damage
         except OSError as error:
             raise InputError(f"{self.path} cannot be read: {error.strerror or error}") from error
-
-
-def is_lmdb(path: Path) -> bool:
-    """Does `path` look like a data set that LmdbReader reads: an LMDB, or a folder of them?"""
-    try:
-        return _has_data(path) or any(map(_has_data, _folders_in(path)))
-    except (OSError, ValueError):  # not there, or a zero byte in the name
-        return False
-
-
-def lmdbs_in(path: Path) -> Sequence[Path]:
-    """`path` itself if it is an LMDB; else the folders in it, sorted by name, if one of them is an LMDB.
-
-    Then all must be: raises InputError naming the one that is not.
-    """
-    if not is_lmdb(path) or _has_data(path):
-        return [path]
-    folders = _folders_in(path)
-    for folder in folders:
-        if not _has_data(folder):
-            raise InputError(
-                f"{path} is a set of LMDBs, but {folder.name} in it is none: there is no {DATA_FILE} in it; "
-                "move it elsewhere, or build it"
-            )
-    return folders
-
-
-def _has_data(path: Path) -> bool:
-    return (path / DATA_FILE).is_file()
-
-
-def _folders_in(path: Path) -> list[Path]:
-    with os.scandir(path) as entries:
-        names = [entry.name for entry in entries if entry.is_dir()]
-    return [path / name for name in sorted(names, key=os.fsencode)]
 
 
 def printable(key: bytes) -> str:

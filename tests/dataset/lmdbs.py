@@ -20,3 +20,9 @@ def write_lmdb(path: Path, values: Iterable[bytes | caffe_pb2.Datum]) -> Path:
 def raw_datum(channels: int, height: int, width: int, data: bytes, label: int = 0) -> caffe_pb2.Datum:
     """A Datum with unencoded pixels, C×H×W."""
     return caffe_pb2.Datum(channels=channels, height=height, width=width, data=data, label=label)
+
+
+def change(path: Path, key: bytes, value: bytes | None) -> None:
+    """Write a record anew, or delete it."""
+    with lmdb.open(str(path), map_size=2**26) as environment, environment.begin(write=True) as transaction:
+        assert transaction.delete(key) if value is None else transaction.put(key, value)

@@ -119,3 +119,54 @@ def test_read_only_folder(tmp_path: Path) -> None:
 def test_sample_is_spread_evenly(tmp_path: Path, wanted: int, chosen: list[int]) -> None:
     with LmdbReader(write_lmdb(tmp_path / "db", [bytes([number]) for number in range(10)])) as reader:
         assert [value[0] for _, value in reader.sample(wanted)] == chosen
+
+
+def test_a_folder_of_lmdbs_is_one_set_in_the_order_of_their_names(tmp_path: Path) -> None:
+    for name, values in (("b", [b"3", b"4"]), ("a10", [b"0", b"1"]), ("a2", [b"2"])):
+        write_lmdb(tmp_path / name, values)
+    (tmp_path / "README").touch()
+    with LmdbReader(tmp_path) as reader:
+        assert [path.name for path in reader.shards] == ["a10", "a2", "b"]
+        assert reader.count == 5
+        assert [value for _, value in reader.items()] == [b"0", b"1", b"2", b"3", b"4"]
+        assert [reader.value(number) for number in (4, 0, 2, 3, 1)] == [b"4", b"0", b"2", b"3", b"1"]
+        assert reader.item(3) == (b"00000000", b"3")
+        assert reader.name(4) == f"record 00000001 of {tmp_path / 'b'}"
+        assert [value for _, value in reader.sample(2)] == [b"0", b"2"]
+    with LmdbReader(tmp_path / "b") as alone:
+        assert (alone.shards, alone.count) == ([tmp_path / "b"], 2)
+    write_lmdb(tmp_path / "b" / "inner", [b"5"])
+    with LmdbReader(tmp_path / "b") as alone:  # an LMDB is no set, whatever lies in its folder
+        assert alone.count == 2
+
+
+def test_a_set_with_something_else_in_it_is_refused(tmp_path: Path) -> None:
+    for name in ("a", "c"):
+        write_lmdb(tmp_path / name, [b"0"] * 300)
+    (tmp_path / "b").mkdir()
+    with pytest.raises(
+        InputError, match=r"is a set of LMDBs, but b in it is none: there is no data\.mdb in it"
+    ):
+        LmdbReader(tmp_path)
+    (tmp_path / "b").rmdir()
+    write_lmdb(tmp_path / "b", [])
+    with pytest.raises(InputError, match=rf"^{tmp_path}/b is an LMDB without a record"):
+        LmdbReader(tmp_path)
+    os.truncate(tmp_path / "c" / "data.mdb", 9000)
+    (tmp_path / "b" / "data.mdb").unlink()
+    (tmp_path / "b" / "lock.mdb").unlink()
+    (tmp_path / "b").rmdir()
+    with pytest.raises(InputError, match=rf"^{tmp_path}/c is truncated"):
+        LmdbReader(tmp_path)
+
+
+def test_damage_in_one_of_a_set_names_that_one(tmp_path: Path) -> None:
+    write_lmdb(tmp_path / "a", [b"0"])
+    content = bytearray((write_lmdb(tmp_path / "b", [b"1", b"2"]) / "data.mdb").read_bytes())
+    for start in (0, 4096):
+        content[start + 120] = 3  # records that it says to have
+    (tmp_path / "b" / "data.mdb").write_bytes(content)
+    with LmdbReader(tmp_path) as reader:
+        assert reader.value(2) == b"2"
+        with pytest.raises(InputError, match=rf"^{tmp_path}/b is damaged \(its record 2 is not there\)"):
+            reader.value(3)

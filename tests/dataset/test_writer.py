@@ -11,10 +11,10 @@ import pytest
 
 from batchbrew.dataset import record_writer
 from batchbrew.dataset.images import decode, encode_jpeg, resize_short_side
-from batchbrew.dataset.inspection import verify_lmdb
 from batchbrew.dataset.reader import LmdbReader, parse_datum
 from batchbrew.dataset.record_writer import record_key
 from batchbrew.dataset.sources import Entry, shuffled
+from batchbrew.dataset.verification import verify_lmdb
 from batchbrew.dataset.writer import build_lmdb, default_max_bad
 from batchbrew.errors import InputError
 from tests.dataset.pictures import by_pillow, encoded, picture, write_pictures

@@ -8,7 +8,7 @@ from batchbrew.caffe.data.order import Order, share_in
 from batchbrew.caffe.data.ordered_layer import ImageLayer
 from batchbrew.caffe.data.transformer import Transformer
 from batchbrew.caffe.layer import layer
-from batchbrew.dataset.reader import is_lmdb
+from batchbrew.dataset.shards import is_lmdb
 from batchbrew.nets.shapes.registry import Refusal
 from batchbrew.proto import caffe_pb2 as pb
 
