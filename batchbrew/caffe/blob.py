@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from math import prod
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -202,6 +203,11 @@ class Blob(Uncopied):
     def diff_memory(self) -> Memory:
         """Where the gradient is."""
         return self._diff
+
+    def lay_out_data(self, memory_format: torch.memory_format) -> None:
+        """Have the numbers lie so in memory, unless somebody holds a view of them."""
+        if not self.held_data.is_contiguous(memory_format=memory_format):
+            self._data.lay_out(torch.empty(self._shape, device="meta").to(memory_format=memory_format))
 
     def share_data(self, other: "Blob") -> None:
         """Have the numbers of `other` (as many) from now on: what is written to one is in both."""

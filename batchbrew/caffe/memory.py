@@ -19,6 +19,19 @@ Head = Enum(
 )  # where the newest numbers are; nowhere: all are zero
 
 
+FORMATS = (torch.contiguous_format, torch.channels_last)
+
+
+def lie_alike(one: Tensor, other: Tensor) -> bool:
+    """Are the numbers of two tensors of one shape without gaps and in one order? (Axes of length 1 do not matter.)"""
+    formats = FORMATS if one.dim() == 4 else FORMATS[:1]
+    return any(
+        each.is_contiguous(memory_format=f) and other.is_contiguous(memory_format=f)
+        for f in formats
+        for each in [one]
+    )
+
+
 class Memory:
     """What Caffe calls SyncedMemory: float32 numbers, zeros at first, moved when they are needed elsewhere.
 
@@ -183,6 +196,14 @@ class Memory:
         else:
             self._head, self._device = Head.DEVICE, tensor
         return tensor
+
+    def lay_out(self, like: Tensor) -> None:
+        """Lie as `like` does, a tensor of this shape, unless somebody holds a view."""
+        held = self.held(tuple(like.shape))
+        if not lie_alike(held, like) and self._viewed() is None:
+            shown = self._shown
+            self.replace(torch.empty_like(like, dtype=held.dtype, device=held.device).copy_(held))
+            self._shown = shown
 
     def numpy(self, shape: Shape) -> NDArray[np.float32]:
         """A writable view on the host; it counts as written to, as with Caffe's mutable_cpu_data."""

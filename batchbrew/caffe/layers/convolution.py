@@ -65,11 +65,16 @@ class Native:
 
 
 def _laid_out(images: Tensor) -> Tensor:
-    """In the memory format in which its kernels are fastest: channels_last, but for full float32 on a GPU."""
+    """In the memory format in which its kernels are fastest."""
     if images.dim() != PLANAR_AXES:
         return images
-    planes = images.device.type == CUDA and images.dtype == torch.float32 and mode.precision() == "fp32"
+    planes = _lies_in_planes(images)
     return images.contiguous(memory_format=torch.contiguous_format if planes else torch.channels_last)
+
+
+def _lies_in_planes(images: Tensor) -> bool:
+    """Are channels one after another fastest? Only in full float32 on a GPU."""
+    return images.device.type == CUDA and images.dtype == torch.float32 and mode.precision() == "fp32"
 
 
 class ByColumns:
@@ -168,6 +173,8 @@ class _Convolving(StandardLayer):
 
     def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         """Convolve each bottom."""
+        if self.is_planar and not _lies_in_planes(self.blobs[0].data_tensor):
+            self.blobs[0].lay_out_data(torch.channels_last)
         weights = self.blobs[0].data_tensor.reshape(self._weight_shape)
         bias = self.blobs[1].data_tensor if len(self.blobs) > 1 else None
         for image, result in zip(bottom, top, strict=True):
@@ -192,7 +199,7 @@ class _Convolving(StandardLayer):
                 image.diff_tensor = gradients[0].reshape(image.shape)
             for blob, gradient in zip(self.blobs, gradients[1:], strict=False):
                 if gradient is not None:
-                    blob.add_diff(gradient.float().contiguous().reshape(blob.shape))
+                    blob.add_diff(gradient.float().reshape(blob.shape))
 
     def gradients(self, dy: Tensor, x: Tensor, weights: Tensor, asked: Asked) -> Gradients:
         """Those of the convolution of the images `x` by `weights`, whose gradient is `dy`."""

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from batchbrew.caffe.memory import lie_alike
 from batchbrew.errors import InputError
 from batchbrew.proto import caffe_pb2 as pb
 
@@ -198,8 +199,8 @@ class Adam(UpdateRule):
 
 
 def _lie_alike(*groups: Tensors) -> bool:
-    """Are the numbers of each tensor in a row, as a kernel expects that takes several?"""
-    return all(tensor.is_contiguous() for tensors in groups for tensor in tensors)
+    """Has each weight its gradient and its history at the same places, as one kernel for all expects?"""
+    return all(lie_alike(each[0], other) for each in zip(*groups, strict=True) for other in each[1:])
 
 
 def _average_squares(history: Tensors, gradients: Tensors, decay: float) -> None:

@@ -13,6 +13,7 @@ from batchbrew.caffe import engine_log
 from batchbrew.caffe.blob import Blob
 from batchbrew.caffe.layer import Layer
 from batchbrew.caffe.lifetimes import HOW_TO_KEEP
+from batchbrew.caffe.memory import lie_alike
 from batchbrew.caffe.net import Net
 from batchbrew.caffe.solving.update_rules import UpdateRule, float32
 from batchbrew.errors import InputError
@@ -95,19 +96,24 @@ class Updater:
             groups.setdefault((each.lr_mult, each.decay_mult), []).append(number)
         for (lr_mult, decay_mult), members in groups.items():
             weights = [self._learnable[number].blob.mutable_data() for number in members]
-            group = [gradients[number] for number in members]
+            group = [_lying_like(gradients[n], like) for n, like in zip(members, weights, strict=True)]
+            for number, like in zip(members, weights, strict=True):
+                for blob in self.history[number :: len(self._learnable)]:
+                    blob.data_memory.lay_out(like)
             decay = self._decay(group, weights, decay_mult)
             updates = self._rule.change(
                 weights, group, self._histories_of(members), decay, float32(rate * lr_mult), iteration
             )
-            for number, update in zip(members, updates, strict=True):
-                self._leave(number, update, gradients[number], keep)
+            for number, update, gradient in zip(members, updates, group, strict=True):
+                self._leave(number, update, gradient, keep)
 
     def _leave(self, number: int, update: Tensor, gradient: Tensor, keep: bool) -> None:
         each = self._learnable[number]
         if not keep:
             each.blob.drop_diff(f"the gradient of layer {each.layer.name} was not kept {HOW_TO_KEEP}")
-        elif update is not gradient:
+        elif update is gradient:
+            each.blob.diff_tensor = update
+        else:
             each.blob.defer_diff(partial(torch.clone, update))
 
     def _histories_of(self, members: Sequence[int]) -> list[list[Tensor]]:
@@ -146,6 +152,10 @@ class Updater:
             raise InputError(
                 f"regularization_type {kind!r} is unknown: Caffe knows {', '.join(REGULARIZATIONS)}"
             )
+
+
+def _lying_like(gradient: Tensor, weights: Tensor) -> Tensor:
+    return gradient if lie_alike(gradient, weights) else torch.empty_like(weights).copy_(gradient)
 
 
 def _own_diff(blob: Blob) -> Tensor:
