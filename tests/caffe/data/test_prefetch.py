@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from batchbrew.caffe.data.prefetch import Prefetcher
+from batchbrew.caffe.data.prefetch import Prefetcher, data_threads
 from batchbrew.errors import InputError
 
 Batch = list[NDArray[np.float32]]
@@ -86,6 +86,66 @@ def test_an_error_comes_where_its_batch_is_taken_and_again() -> None:
     assert value(prefetcher, 3) == 3
     numbers.damaged = None
     assert value(prefetcher, 2) == 2
+
+
+class Slow(Numbers):
+    """Batches take longer or shorter by chance, and are made in several threads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lock = threading.Lock()
+        self.running = self.most = 0
+
+    def batch(self, number: int) -> Batch:
+        with self.lock:
+            self.running += 1
+            self.most = max(self.most, self.running)
+        time.sleep(0.002 * (number * 7 % 5))
+        with self.lock:
+            self.running -= 1
+        return super().batch(number)
+
+
+@pytest.mark.parametrize("count", [2, 4])
+def test_several_threads_make_the_same_batches_in_the_same_order(count: int) -> None:
+    numbers = Slow()
+    prefetcher = Prefetcher(numbers, count, count)
+    assert [value(prefetcher, number) for number in range(40)] == list(range(40))
+    assert [value(prefetcher, number) for number in (90, 91, 3, 4)] == [90, 91, 3, 4]
+    assert numbers.most == count
+    assert threads() >= count
+    assert until(lambda: not numbers.running)
+    assert sorted(each for each in numbers.made if each < 40) == sorted([*range(40), *range(3, 5 + count)])
+
+
+def test_an_error_of_one_thread_leaves_the_batches_of_the_others() -> None:
+    numbers = Slow()
+    numbers.damaged = 5
+    prefetcher = Prefetcher(numbers, 3, 3)
+    for number in (0, 1, 2, 3, 4, 6, 7, 8):
+        assert value(prefetcher, number) == number
+    with pytest.raises(InputError, match="batch 5 is damaged"):
+        prefetcher.batch(5)
+
+
+def test_how_many_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    def asked(cores: int, solvers: int = 1, **variables: str) -> int:
+        for name in ("BATCHBREW_DATA_THREADS", "LOCAL_WORLD_SIZE"):
+            monkeypatch.delenv(name, raising=False)
+        for name, said in variables.items():
+            monkeypatch.setenv(name, said)
+        monkeypatch.setattr("os.sched_getaffinity", lambda process: set(range(cores)))
+        monkeypatch.setattr("batchbrew.caffe.mode.solver_count", lambda: solvers)
+        return data_threads()
+
+    assert [asked(cores) for cores in (1, 2, 6, 16, 200)] == [1, 2, 6, 8, 8]
+    assert asked(16, solvers=4) == 4
+    assert asked(16, solvers=32) == 1
+    assert asked(16, solvers=32, LOCAL_WORLD_SIZE="4") == 4
+    assert asked(2, BATCHBREW_DATA_THREADS="12") == 12
+    for said in ("0", "-1", "two", "", "1.5", "1025"):
+        with pytest.raises(InputError, match=f"^BATCHBREW_DATA_THREADS is '{said}': it is a number of"):
+            asked(2, BATCHBREW_DATA_THREADS=said)
 
 
 def test_the_thread_ends_with_its_owner() -> None:

@@ -223,6 +223,60 @@ def test_crops_and_mirrors_follow_from_the_seed_and_the_batch(folder: Path) -> N
     )  # goes on in the stream of random numbers
 
 
+@pytest.mark.parametrize("threads", ["1", "5"])
+def test_the_number_of_threads_changes_no_number(
+    folder: Path, threads: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def sums(**order: int) -> list[list[float]]:
+        mode.set_random_seed(3)
+        return read(folder, folder / "jpeg", 12, transform="crop_size: 9 mirror: true", **order)
+
+    monkeypatch.setenv("BATCHBREW_DATA_THREADS", "2")
+    straight, shuffled = sums(), sums(shuffle=4)
+    monkeypatch.setenv("BATCHBREW_DATA_THREADS", threads)
+    assert sums() == straight
+    assert sums(shuffle=4) == shuffled != straight
+
+
+def test_with_several_threads_the_first_damaged_record_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BATCHBREW_DATA_THREADS", "4")
+    damaged = [raw(3, 8, 8, seed) if seed % 5 else b"\xff\xff" for seed in range(1, 21)]
+    net = make(tmp_path, data_layer(write_lmdb(tmp_path / "db", damaged), 2))
+    for _ in range(2):
+        assert net.forward()["label"].size == 2
+    for _ in range(3):
+        with pytest.raises(LayerError, match="record 00000004 of"):
+            net.forward()
+
+
+def test_a_folder_of_lmdbs_is_one_set(folder: Path, tmp_path: Path) -> None:
+    records = [raw(3, 10, 12, seed) for seed in range(RECORDS)]
+    (tmp_path / "set").mkdir()
+    for name, part in (("part-a", records[:2]), ("part-b", records[2:3]), ("part-c", records[3:])):
+        write_lmdb(tmp_path / "set" / name, part)
+    transform = "crop_size: 5 mirror: true"
+    for order in ({}, {"seek": 9}, {"shuffle": 5}, {"shuffle": 5, "seek": 33}):
+        mode.set_random_seed(2)
+        whole = read(folder, folder / "raw", 5, transform=transform, **order)
+        mode.set_random_seed(2)
+        assert read(folder, tmp_path / "set", 5, transform=transform, **order) == whole
+
+
+def test_what_is_wrong_in_a_set_names_the_lmdb(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write_lmdb(tmp_path / name, [raw(3, 8, 8, 0), b"\xff\xff" if name == "b" else raw(3, 8, 8, 1)])
+    layers = data_layer(tmp_path, 4)
+    with pytest.raises(LayerError, match=rf"record 00000001 of {tmp_path}/b is not a Datum"):
+        make(tmp_path, layers, name="first").forward()
+    with pytest.raises(InputError, match="which is an LMDB: write `backend: LMDB`"):
+        make(tmp_path, layers.replace("backend: LMDB", ""), name="second")
+    (tmp_path / "c").mkdir()
+    with pytest.raises(LayerError, match=r"is a set of LMDBs, but c in it is none"):
+        make(tmp_path, layers, name="third")
+
+
 def test_several_nets_read_one_lmdb_and_give_it_up(tmp_path: Path) -> None:
     source = write_lmdb(tmp_path / "db", [raw(3, 4, 4, seed) for seed in range(RECORDS)])
     first, second = (data_layer_of(make(tmp_path, data_layer(source, 3), name=name)) for name in "ab")
