@@ -11,7 +11,7 @@ TUNABLES = "GLIBC_TUNABLES"
 
 # How often a thread of OpenMP looks whether there is work before it sleeps; GCC's default goes on for milliseconds,
 # in which it takes a core from the threads that decode images.
-SPIN_COUNT = ("GOMP_SPINCOUNT", "10000")
+SPIN_COUNT = ("GOMP_SPINCOUNT", "1000")
 OTHER_WAITING = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
 
 
