@@ -36,7 +36,7 @@ def main() -> None:
             f"{text}\nmax_iter: {ITERATIONS}\nsnapshot: {ITERATIONS}\nsolver_mode: CPU\n", encoding="utf-8"
         )
         runs = iter(range(ROUNDS + 1))
-        train = (sys.executable, "-m", "batchbrew", "train", solver, "--run")
+        train = (sys.executable, "-m", "batchbrew", "train", solver, "--engine", "bvlc", "--run")
         seconds = alternate(
             ROUNDS,
             caffe=lambda: seconds_of([caffe_home() / "bin" / "caffe", "train", "--solver", solver]),
