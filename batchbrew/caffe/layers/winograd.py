@@ -14,8 +14,6 @@ from batchbrew.caffe.layers.winograd_tiles import Tiles
 
 Lines = tuple[Line, Line]  # down and across a tile
 
-MOST_AT_ONCE = 256  # channels that are summed in one go: the sum of partial sums is more exact
-
 
 class Pays(NamedTuple):
     """For which of a convolution's three passes Winograd's algorithm is the faster one."""
@@ -89,12 +87,7 @@ def _convolve(lines: Lines, x: Tensor, pad: tuple[int, int], kernels: Tensor, bi
     tiles = Tiles(*lines, height, width)
     for band in tiles.bands(len(x), max(channels, many)):
         images = tiles.of_images(x.permute(0, 2, 3, 1), pad, band)
-        products = tiles.room_for_products(many, band)
-        for some in range(0, channels, MOST_AT_ONCE):
-            part = slice(some, some + MOST_AT_ONCE)
-            torch.baddbmm(
-                products, images[:, :, part], kernels[:, part], beta=int(some > 0), out=products
-            )  # beta of 0: what was there before does not count, not even NaN
+        products = torch.bmm(images, kernels, out=tiles.room_for_products(many, band))
         tiles.to_outputs(products, band, bias, outputs)
     return outputs.permute(0, 3, 1, 2)
 

@@ -102,11 +102,8 @@ class Tiles:
         part = outputs[band.images, band.first * down.outputs : band.last * down.outputs]
         size = (band.extent[0], band.extent[1] * down.outputs, self.columns * across.outputs, channels)
         whole = part if part.shape == size else self._scratch.take("planes", *size)
-        pixels = (
-            whole.unflatten(2, (-1, across.outputs))
-            .unflatten(1, (-1, down.outputs))
-            .permute(2, 4, 0, 1, 3, 5)
-        )
+        pixels = whole.view(*band.extent, down.outputs, self.columns, across.outputs, channels)
+        pixels = pixels.permute(2, 4, 0, 1, 3, 5)
         play(down.products, lines.unbind(1), pixels, self._spare(spares(down.products), lines[:, 0]))
         if whole is not part:
             part.copy_(whole[:, : part.shape[1], : part.shape[2]])
