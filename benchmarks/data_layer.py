@@ -5,10 +5,10 @@
     .venv/bin/python benchmarks/data_layer.py --lmdb data/train_lmdb --rounds 1 --batches 5
 
 Crops of 224 by chance, mirrored by chance, less a mean for each channel, batches of 64, and no net behind: in
-alternating rounds, each subject asked for so many batches. The engine runs as `batchbrew train` starts it, with as many
-threads as there are cores, and again with a single one; BVLC's layer always has one, the DataLoader none or two workers.
-CPU seconds are those of all threads and workers: images by them are what a core makes. Results of runs without options
-are kept in results/data_layer.json.
+alternating rounds, each subject asked for so many batches. The engine runs as `batchbrew train` starts it, with as
+many threads as there are cores, and again with a single one; BVLC's layer always has one, the DataLoader none or two
+workers. Seconds on cores are those of all threads and workers. Results of runs without options are kept in
+results/data_layer.json.
 """
 
 import argparse
@@ -138,10 +138,13 @@ def summary(seconds: Seconds, images: int) -> dict[str, Any]:
 def described(lmdb: Path) -> dict[str, Any]:
     """What was read."""
     with LmdbReader(lmdb) as reader:
-        sample = [len(value) for _, value in reader.sample(100)]
+        kilobytes = statistics.mean(len(value) / 1000 for _, value in reader.sample(100))
         return {
-            "batch": BATCH, "crop": CROP, "images": reader.count, "mean_kilobytes": round(statistics.mean(sample) / 1000, 1),
-        }  # fmt: skip
+            "batch": BATCH,
+            "crop": CROP,
+            "images": reader.count,
+            "kilobytes_per_image": round(kilobytes, 1),
+        }
 
 
 if __name__ == "__main__":

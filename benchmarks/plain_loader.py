@@ -34,6 +34,7 @@ class Photographs(Dataset[tuple[Tensor, int]]):
             self._transaction = lmdb.open(self._path, readonly=True, lock=False).begin()
         datum = caffe_pb2.Datum.FromString(self._transaction.get(self._keys[index]))
         image = cv2.imdecode(np.frombuffer(datum.data, np.uint8), cv2.IMREAD_COLOR)
+        assert image is not None, self._keys[index]
         top = int(torch.randint(image.shape[0] - self._crop + 1, ()))
         left = int(torch.randint(image.shape[1] - self._crop + 1, ()))
         crop = image[top : top + self._crop, left : left + self._crop]
