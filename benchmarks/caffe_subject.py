@@ -16,13 +16,19 @@ from serving import serve
 def main() -> None:
     """Make the solver of the job, and serve."""
     job = json.loads(sys.argv[1])
+    solver = made_solver(job)
+    serve(solver.step, lambda: float(solver.net.blobs["loss"].data.sum()), job["gpu"])
+
+
+def made_solver(job: Dict[str, Any]) -> Any:
+    """Ready to train."""
     select_device(job)
     solver = caffe.get_solver(job["solver"])
     if solver.net.layers[0].type == "Input":
         make_up(solver.net, job["classes"])
     if hasattr(solver, "keep_blobs"):
         solver.keep_blobs = False
-    serve(solver.step, lambda: float(solver.net.blobs["loss"].data.sum()), job["gpu"])
+    return solver
 
 
 def select_device(job: Dict[str, Any]) -> None:

@@ -26,6 +26,7 @@ from step_times import Length
 from subjects import Place, cpu_has_bf16
 
 from batchbrew.errors import BatchBrewError
+from batchbrew.solver.precision import PRECISIONS
 from batchbrew.training.engines import caffe_home
 
 # The nets that take the most images a second: what is fast enough for them is for the others.
@@ -69,7 +70,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help="that count; default: 3")
     parser.add_argument("--steps", type=int, help="iterations in a round; default: 10, on a GPU 60")
     parser.add_argument(
-        "--precisions", nargs="+", choices=("fp32", "tf32", "bf16"), default=[],
+        "--precisions", nargs="+", choices=PRECISIONS, default=[],
         help="default: fp32, and bf16 where the processor multiplies it; on a GPU bf16",
     )  # fmt: skip
     parser.add_argument("--without", nargs="+", choices=(CAFFE_TRAIN,), default=[], help="leave it out")

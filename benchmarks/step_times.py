@@ -12,6 +12,8 @@ from benchmark_nets import BenchmarkNet
 from measuring import median_ratio
 from subjects import BVLC, ENGINE, PLAIN, Place, Subject, start_of
 
+from batchbrew.solver.precision import PRECISIONS
+
 MEGABYTE = 1 << 20
 Row = dict[str, Any]
 Report = dict[str, Any]
@@ -55,7 +57,7 @@ def row_of(net: BenchmarkNet, measured: Mapping[str, Measured]) -> Row:
         }
         for name, each in measured.items()
     }
-    for precision in ("fp32", "tf32", "bf16"):
+    for precision in PRECISIONS:
         ours = measured.get(f"{ENGINE}_{precision}")
         for peer, name in ((BVLC, BVLC), (PLAIN, f"{PLAIN}_{precision}")):
             if ours is not None and (theirs := measured.get(name)) is not None:
@@ -70,7 +72,7 @@ def report(rows: Sequence[Row], length: Length) -> Report:
         "geomean_fp32": geometric_mean(rows, "fp32_times_bvlc"),
         "geomean_bf16": geometric_mean(rows, "bf16_times_bvlc"),
     }
-    for precision in ("fp32", "tf32", "bf16"):
+    for precision in PRECISIONS:
         means[f"geomean_{precision}_plain"] = geometric_mean(rows, f"{precision}_times_plain")
     return {**means, "rounds": length.rounds, "steps": length.steps, "rows": list(rows)}
 

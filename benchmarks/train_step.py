@@ -28,9 +28,9 @@ from train_step_figure import draw
 from train_step_table import table, write_table
 
 from batchbrew.errors import BatchBrewError
+from batchbrew.solver.precision import PRECISIONS
 
 ON_CPU, ON_GPU = Length(rounds=5, steps=2), Length(rounds=5, steps=20, lead_in=5)
-PRECISIONS = ("fp32", "tf32", "bf16")
 README = Path(__file__).with_name("README.md")
 
 

@@ -10,6 +10,7 @@ from step_times import Report, Row
 
 from batchbrew.atomic import write_file
 from batchbrew.errors import InputError
+from batchbrew.solver.precision import PRECISIONS
 
 TITLES = {
     "bvlc": "BVLC Caffe", "engine_fp32": "engine", "plain_fp32": "plain PyTorch", "engine_bf16": "engine, bf16",
@@ -30,7 +31,7 @@ def cells(found: Report) -> Iterator[tuple[str, ...]]:
                 net, TITLES[name], f"{each['step_ms']:,.1f}", f"{each['images_per_second']:,.1f}",
                 f"{each['peak_mb']:,}", *_ratios(row, name),
             )  # fmt: skip
-    for precision in ("fp32", "tf32", "bf16"):
+    for precision in PRECISIONS:
         bvlc = found.get(f"geomean_{precision}")
         plain = found.get(f"geomean_{precision}_plain")
         if bvlc or plain:
