@@ -1,29 +1,35 @@
 """The arithmetic of BatchNorm → Scale → ReLU, all three at once.
 
-y = relu((x - mean)·inverse·factors + shifts), and its gradients. x is N×C or N×C×H×W, of float32 or bfloat16 numbers;
+y = relu((x - mean)·inverse·factors + shifts), and its gradients. x is N×C or N×C×..., of float32 or bfloat16 numbers;
 mean, variance, inverse (1/√(variance + eps)), factors and shifts are C float32 numbers each. Results have the memory
 format and the precision of x. Fast for channels_last.
 
-PyTorch's kernels for BatchNorm are as fast as memory. Two things are wrong with those for the CPU: they sum up the
-rows of channels_last one by one in floats, and multiply x out before they subtract the mean.
+PyTorch's kernels for BatchNorm are as fast as memory, and are used for all that is large. On the CPU they have three
+faults, which are avoided here: of channels_last they sum up the rows one by one in floats; they multiply x out before
+they subtract the mean; and where channels are few they are slow, as they take a row at a time.
 """
 
-from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-FEW = 2**16  # numbers, for which calls cost more than memory
-BLOCK = 2**19  # numbers, which stay in the processor's cache from one step to the next
-WIDTH = 2**11  # columns of a matrix whose sums stay in the processor's cache
-LONG = 2**12  # rows, that many of which are summed up one by one without harm
-FAR = 16.0  # standard deviations from 0 to the mean, from where floats lose digits
+FEW = 2**14  # numbers, for which calls cost more than arithmetic
+FAR_TO_SUM = 8.0  # deviations from 0 to the mean, from where the kernels' sums lose too many digits
+FAR_TO_MULTIPLY = 64.0  # the same for products
+LONG = 2**12  # rows, up to which they may be summed up one by one
+VERY_LONG = 2**17  # rows, up to which the sums of gradients may
+NARROW = 16  # channels, fewer than which are slow
+WIDE = 2**10  # columns, which the processor's nearest cache still holds with their sums
+
+_backward = torch.ops.aten.native_batch_norm_backward.default
+_masked = torch.ops.aten.threshold_backward.default
+_masked_into = torch.ops.aten.threshold_backward.grad_input
 
 
 class Gradients(NamedTuple):
-    """Of x, and of factors and shifts; None for those that were not asked for."""
+    """Of x, and of factors and shifts; None for what was not asked for."""
 
     x: Tensor | None
     factors: Tensor | None
@@ -34,41 +40,45 @@ def statistics(x: Tensor) -> tuple[Tensor, Tensor]:
     """Mean, and variance of the numbers about it, of each channel."""
     if x.is_cuda:
         return torch.batch_norm_update_stats(x, None, None, 0)
-    if x.numel() <= FEW or not _is_matrix(x):
+    if x.numel() <= FEW or not _in_rows(x):
         return _statistics_in_steps(x)
-    rows = _rows(x)
-    groups = _groups(rows.shape[2], x.shape[1])
-    if rows.shape[2] // groups > LONG:
-        return _statistics_in_steps(x)
-    mean, variance = _statistics_of_groups(rows, groups)
-    far = mean.square() > FAR**2 * variance
-    if far.any():  # sums of such numbers lose digits; most often all numbers of a channel are equal
-        channels = far.nonzero().flatten()
-        mean[channels], variance[channels] = _statistics_in_steps(x[:, channels])
+    mean, variance = _statistics_of_rows(x)
+    nearness = torch.addcmul(variance, mean, mean, value=-(FAR_TO_SUM**-2))
+    if nearness.min() < 0:  # most often because all numbers of a channel are equal
+        far = (nearness < 0).nonzero().flatten()
+        mean[far], variance[far] = _statistics_in_steps(x[:, far])
     return mean, variance
 
 
 def _statistics_in_steps(x: Tensor) -> tuple[Tensor, Tensor]:
-    """By sums in pairs; the mean is corrected by that of the numbers about it: equal numbers then have no variance."""
+    """By sums in pairs. The mean is corrected by that of the numbers about it: equal ones then have no variance."""
     axes = [0, *range(2, x.dim())]
-    wide = x.float()
-    mean = wide.mean(axes, keepdim=True)
-    parts = [(block - mean) for block in wide.chunk(1 + x.numel() // BLOCK)]
-    sums = torch.stack([part.sum(axes) for part in parts]).sum(0)
-    squares = torch.stack([part.square_().sum(axes) for part in parts]).sum(0)
-    rest = sums.mul_(x.shape[1] / x.numel())
-    variance = squares.mul_(x.shape[1] / x.numel()).addcmul_(rest, rest, value=-1).clamp_(min=0)
-    return mean.flatten() + rest, variance
+    x = x.float()
+    mean = x.mean(axes, keepdim=True)
+    about = x - mean
+    rest = about.mean(axes, keepdim=True)
+    variance = about.square_().mean(axes, keepdim=True).addcmul_(rest, rest, value=-1)
+    return mean.add_(rest).flatten(), variance.flatten()
 
 
-def _statistics_of_groups(rows: Tensor, groups: int) -> tuple[Tensor, Tensor]:
-    """By those of as many groups of rows, which are few enough to be summed up one by one."""
-    channels = rows.shape[1]
-    unused = torch.zeros(2, groups * channels)
-    means, variances = torch.batch_norm_update_stats(_grouped(rows, groups), unused[0], unused[1], 0)
-    means, variances = means.view(groups, channels).double(), variances.view(groups, channels).double()
-    mean = means.mean(0)
-    return mean.float(), (variances.mean(0) + (means - mean).square_().mean(0)).float()
+def _statistics_of_rows(x: Tensor) -> tuple[Tensor, Tensor]:
+    """By the kernel; where rows are many as the mean and the variance of parts of them."""
+    rows, channels = x.numel() // x.shape[1], x.shape[1]
+    if rows <= LONG:
+        return _statistics_at_once(x)
+    groups = _groups(x)
+    count = _equal_parts(rows // groups)
+    if not count:
+        return _statistics_in_steps(x)
+    parts = [_statistics_at_once(part) for part in _grouped(x, groups).chunk(count, 2)]
+    means, variances = (torch.cat(each).view(-1, channels) for each in zip(*parts, strict=True))
+    between, mean = torch.var_mean(means, 0, correction=0)
+    return mean, between.add_(variances.mean(0))
+
+
+def _statistics_at_once(x: Tensor) -> tuple[Tensor, Tensor]:
+    unused = torch.empty(x.shape[1])  # float32, as the results then are, too
+    return torch.batch_norm_update_stats(x, unused, unused, 0)
 
 
 def apply(
@@ -76,26 +86,24 @@ def apply(
 ) -> Tensor:
     """y, of numbers normalised by `mean` and `inverse`."""
     scale = inverse if factors is None else inverse * factors
-    if not x.is_cuda and (x.numel() <= FEW or (mean * inverse).abs().max() > FAR):
-        y = _scaled(x - _for_channels(mean, x), torch.zeros_like(mean), scale, shifts, rectify)
-        return y.to(x.dtype)
-    return _scaled(x, mean, scale, shifts, rectify)
+    if x.is_cuda or (x.numel() > FEW and (mean * inverse).abs_().max() <= FAR_TO_MULTIPLY):
+        y = _multiplied_out(x, mean, scale, shifts)
+    else:
+        y = (x - _for_channels(mean, x)).mul_(_for_channels(scale, x))
+        y = (y if shifts is None else y.add_(_for_channels(shifts, x))).to(x.dtype)
+    return y.relu_() if rectify else y
 
 
-def _scaled(x: Tensor, mean: Tensor, scale: Tensor, shifts: Tensor | None, rectify: bool) -> Tensor:
-    """(x - mean)·scale + shifts, by PyTorch's kernel, to which the variance is 1."""
-    if not _is_matrix(x):
-        x = x.contiguous()
-    y, ones = torch.empty_like(x), torch.ones_like(mean)
-    unused = mean.new_empty(0)
-    parts, outs = ([x], [y]) if x.is_cuda or not _is_matrix(x) else (_parts(x), _parts(y))
-    for part, out in zip(parts, outs, strict=True):
-        torch.ops.aten.native_batch_norm.out(
-            part, scale, shifts, mean, ones, False, 0, 0, out=out, save_mean=unused, save_invstd=unused
-        )
-        if rectify:
-            out.relu_()
-    return y
+def _multiplied_out(x: Tensor, mean: Tensor, scale: Tensor, shifts: Tensor | None) -> Tensor:
+    """x·scale + (shifts - mean·scale), by the kernel, to which the variance is 1."""
+    if not _is_slow(x):
+        return torch.native_batch_norm(x, scale, shifts, mean, torch.ones_like(mean), False, 0, 0)[0]
+    groups = _groups(x)
+    mean, scale = mean.repeat(groups), scale.repeat(groups)
+    shifts = None if shifts is None else shifts.repeat(groups)
+    wide = _grouped(x, groups)
+    y = torch.native_batch_norm(wide, scale, shifts, mean, torch.ones_like(mean), False, 0, 0)[0]
+    return y.as_strided(x.shape, x.stride())
 
 
 def gradients(
@@ -117,73 +125,92 @@ def gradients(
 ) -> Gradients:
     """Of y's gradient `dy`. With `constant` statistics there is none through mean and variance.
 
-    `y` is computed anew where it is not given, but needed. `added` is added to the gradient of x. `dy_is_ours`: it may
+    `y` is computed anew where it is needed, but not given. `added` is added to the gradient of x. `dy_is_ours`: it may
     be written over.
     """
-    if not x.is_cuda and not _is_matrix(x):
-        x = x.contiguous()
+    x = x if _in_rows(x) else x.contiguous()
     dy_is_ours = dy_is_ours and dy.stride() == x.stride()
-    dy = _like(dy, x)
+    dy = _laid_out(dy, x)
     if rectify:
-        y = apply(x, mean, inverse, factors, shifts, True) if y is None else _like(y, x)
-        dy = torch.ops.aten.threshold_backward.grad_input(
-            dy, y, 0, grad_input=dy if dy_is_ours else torch.empty_like(dy)
-        )
-    dx = dfactors = dshifts = None
-    if want_x and constant:
-        dx = apply(dy, torch.zeros_like(mean), inverse, factors, None, False)
+        y = apply(x, mean, inverse, factors, shifts, True) if y is None else _laid_out(y, x)
+        dy = _masked_into(dy, y, 0, grad_input=dy) if dy_is_ours else _masked(dy, y, 0)
+    dx = of_factors = of_shifts = None
     through = want_x and not constant
-    if through or want_factors or want_shifts:
-        matrix = _is_matrix(x)
-        given, rows = (_rows(dy), _rows(x)) if matrix else (dy, x)
-        computed, dfactors, dshifts = torch.ops.aten.native_batch_norm_backward(
-            given, rows, factors, None, None, mean, inverse, True, 0, [through, want_factors, want_shifts]
-        )
-        dx = _as(computed, x) if through else dx
+    if through and not _is_slow(x):
+        apart = x.numel() > VERY_LONG * x.shape[1] and (want_factors or want_shifts)
+        wanted = [True, want_factors and not apart, want_shifts and not apart]
+        dx, of_factors, of_shifts = _backward(dy, x, factors, None, None, mean, inverse, True, 0, wanted)
+        if apart:  # the gradient of x hardly shows what these sums lose
+            of_factors, of_shifts = _sums(dy, x, mean, inverse)
+    else:
+        scale = inverse if factors is None else inverse * factors
+        if through or want_factors or want_shifts:
+            of_factors, of_shifts = sums = _sums(dy, x, mean, inverse)
+            dx = _of_sums(dy, x, mean, inverse, scale, *sums) if through else None
+        if want_x and constant:
+            dx = _multiplied_out(dy, torch.zeros_like(mean), scale, None)
     if dx is not None and added is not None:
         dx.add_(added)
-    return Gradients(dx, dfactors if want_factors else None, dshifts if want_shifts else None)
+    return Gradients(dx, of_factors if want_factors else None, of_shifts if want_shifts else None)
 
 
-def _is_matrix(x: Tensor) -> bool:
-    """Whether the numbers lie in memory as rows of C each: N×C, or channels_last."""
-    return x.movedim(1, -1).is_contiguous()
+def _sums(dy: Tensor, x: Tensor, mean: Tensor, inverse: Tensor) -> tuple[Tensor, Tensor]:
+    """Σ dy·(x - mean)·inverse, and Σ dy."""
+    groups = _groups(x) if _in_rows(x) and not x.is_cuda else 1
+    if groups > 1:
+        dy, x = _grouped(dy, groups), _grouped(x, groups)
+        mean, inverse = mean.repeat(groups), inverse.repeat(groups)
+    _, products, sums = _backward(dy, x, None, None, None, mean, inverse, True, 0, [False, True, True])
+    return products.view(groups, -1).sum(0), sums.view(groups, -1).sum(0)
 
 
-def _rows(x: Tensor) -> Tensor:
-    """The numbers, which are such a matrix, as one image of a row in height for each row, 1×C×(N·H·W)×1."""
-    return x.movedim(1, -1).reshape(-1, x.shape[1]).t()[None, :, :, None]
+def _of_sums(
+    dy: Tensor, x: Tensor, mean: Tensor, inverse: Tensor, scale: Tensor, products: Tensor, sums: Tensor
+) -> Tensor:
+    """scale·(dy - sums/m - (x - mean)·inverse·products/m), for m numbers in a channel."""
+    m = x.numel() // x.shape[1]
+    dx = _multiplied_out(x, mean, scale * inverse * products / -m, scale * sums / -m)
+    return dx.add_(_multiplied_out(dy, torch.zeros_like(mean), scale, None))
 
 
-def _parts(x: Tensor) -> Sequence[Tensor]:
-    """Rows that stay in the processor's cache, and then the next."""
-    return torch.split(_rows(x), max(1, BLOCK // x.shape[1]), 2)
-
-
-def _as(rows: Tensor, x: Tensor) -> Tensor:
-    """In x's shape again."""
-    if rows.shape == x.shape and rows.stride() == x.stride():
-        return rows
-    return rows.as_strided(x.shape, x.stride())
-
-
-def _like(y: Tensor, x: Tensor) -> Tensor:
-    """With x's strides."""
+def _laid_out(y: Tensor, x: Tensor) -> Tensor:
+    """In x's memory format."""
     return y if y.stride() == x.stride() else torch.empty_like(x).copy_(y)
 
 
-def _grouped(rows: Tensor, groups: int) -> Tensor:
-    """Every so many rows as one, of as many times the channels."""
-    _, channels, count, _ = rows.shape
-    return rows.as_strided(
-        (1, groups * channels, count // groups, 1), (1, 1, groups * channels, 1), rows.storage_offset()
-    )
+def _in_rows(x: Tensor) -> bool:
+    """Whether the numbers lie in memory as rows of C: channels_last, or N×C."""
+    if x.dim() == 4:
+        return x.is_contiguous(memory_format=torch.channels_last)
+    return x.dim() == 2 and x.is_contiguous()
+
+
+def _is_slow(x: Tensor) -> bool:
+    """Whether the kernels must be given several rows as one."""
+    return x.shape[1] < NARROW and x.numel() > FEW and _in_rows(x) and not x.is_cuda
+
+
+def _groups(x: Tensor) -> int:
+    """How many rows to take as one."""
+    return _divisor(x.numel() // x.shape[1], max(1, WIDE // x.shape[1]))
 
 
 @cache
-def _groups(rows: int, channels: int) -> int:
-    """As many as divide the rows, and have sums that stay in the cache."""
-    return next(count for count in range(max(1, WIDTH // channels), 0, -1) if rows % count == 0)
+def _divisor(number: int, most: int) -> int:
+    return next(k for k in range(most, 0, -1) if number % k == 0)
+
+
+@cache
+def _equal_parts(rows: int) -> int:
+    """The least number of parts of one length that are not long; 0 if there is none that is about right."""
+    least = -(-rows // LONG)
+    return next((k for k in range(least, 4 * least) if rows % k == 0), 1 if rows <= 4 * LONG else 0)
+
+
+def _grouped(x: Tensor, groups: int) -> Tensor:
+    """So many rows of `x` as one: the rows of one image, with as many times the channels."""
+    columns = groups * x.shape[1]
+    return x.as_strided((1, columns, x.numel() // columns, 1), (1, 1, columns, 1))
 
 
 def _for_channels(numbers: Tensor, x: Tensor) -> Tensor:
