@@ -15,13 +15,15 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from benchmark_nets import NETS, resized
 from lmdb_times import CAFFE_TRAIN, Row, measure_from_lmdb
 from made_up_lmdb import made_up_lmdb
 from measuring import gpu_name, write_results
+from page import check_place, table_of, where_and_when, write_on_page
 from step_times import Length
 from subjects import Place, cpu_has_bf16
 
@@ -34,12 +36,20 @@ USUAL = ("resnet10", "alexnet")
 ON_CPU, ON_GPU = Length(rounds=3, steps=10, lead_in=8), Length(rounds=3, steps=60, lead_in=20)
 IMAGES, GPU_IMAGES = 1000, 8000
 CLASSES = 10
+HEADINGS = (
+    "net, batch", "", "images/s from the LMDB", "made up", "caffe train", "LMDB by made up", "times caffe train",
+)  # fmt: skip
 
 
 def main() -> int:
     """Measure what the options say; returns the exit code."""
     options = parse(sys.argv[1:])
+    name = "end_to_end" if options.gpu is None else "end_to_end_gpu"
+    left_out = [options.json, options.lmdb, options.without, options.precisions, options.batch]
+    kept = not any(left_out) and options.nets == list(USUAL)
     try:
+        if kept:
+            check_place(name)
         with tempfile.TemporaryDirectory(prefix="batchbrew-benchmark-") as folder:
             rows = measure(options, Path(folder))
     except BatchBrewError as error:
@@ -48,13 +58,32 @@ def main() -> int:
     found = {"rows": rows} | ({} if options.gpu is None else {"gpu": gpu_name(options.gpu)})
     if options.json:
         print(json.dumps(found))
-    elif options.nets == list(USUAL) and not (
-        options.lmdb or options.without or options.precisions or options.batch
-    ):
-        write_results("end_to_end" if options.gpu is None else "end_to_end_gpu", found)
+    elif kept:
+        write_results(name, found)
+        write_on_page(name, for_page(found))
     else:
         print(json.dumps(found, indent=2))
     return 0
+
+
+def for_page(found: dict[str, Any]) -> str:
+    """The table, with where and when."""
+    rows = [cells for row in found["rows"] for cells in cells_of(row)]
+    return f"{table_of(HEADINGS, rows, words=2)}\n\n{where_and_when(found.get('gpu'))}."
+
+
+def cells_of(row: Row) -> Iterator[tuple[str, ...]]:
+    """A line for each precision."""
+    for precision in PRECISIONS:
+        if (share := row.get(f"{precision}_lmdb_by_synthetic")) is None:
+            continue
+        names = f"engine_{precision}_lmdb", f"engine_{precision}", CAFFE_TRAIN
+        rates = [row["subjects"].get(each, {}).get("images_per_second") for each in names]
+        times = row.get(f"{precision}_times_caffe_train")
+        yield (
+            f"{NETS[row['net']].title}, {row['batch']}", precision, *(f"{rate:,.1f}" if rate else "" for rate in rates),
+            f"{100 * share:.1f}%", f"{times:.2f}" if times else "",
+        )  # fmt: skip
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:

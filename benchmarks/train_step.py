@@ -18,20 +18,19 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from benchmark_nets import NETS, BenchmarkNet, resized
 from measuring import RESULTS, gpu_name, keep_results
+from page import check_place, write_on_page
 from step_times import Length, Report, measure, report, row_of
 from subjects import BVLC, ENGINE, PLAIN, Place, Subject, cpu_has_bf16
 from train_step_figure import draw
-from train_step_table import table, write_table
+from train_step_table import for_page, table
 
 from batchbrew.errors import BatchBrewError
 from batchbrew.solver.precision import PRECISIONS
 
 ON_CPU, ON_GPU = Length(rounds=5, steps=2), Length(rounds=5, steps=20, lead_in=5)
-README = Path(__file__).with_name("README.md")
 
 
 def main() -> int:
@@ -42,7 +41,12 @@ def main() -> int:
     subjects = chosen_subjects(options)
     default = ON_GPU if on_gpu else ON_CPU
     length = Length(options.rounds or default.rounds, options.steps or default.steps, default.lead_in)
+    left_out = [options.json, options.without, options.precisions, options.batch]
+    kept = not any(left_out) and set(options.nets) == set(NETS)
+    name = "train_step_gpu" if on_gpu else "train_step"
     try:
+        if kept:
+            check_place(name)
         nets = chosen_nets(options)
         rows = [row_of(net, measure(net, subjects, place, length, tell)) for net in nets]
     except BatchBrewError as error:
@@ -53,9 +57,8 @@ def main() -> int:
         print(json.dumps(found, allow_nan=False))
         return 0
     print(*table(found), sep="\n")
-    left_out = [options.without, options.precisions, options.batch]
-    if not any(left_out) and len(nets) == len(NETS):
-        keep(found, "train_step_gpu" if on_gpu else "train_step")
+    if kept:
+        keep(found, name)
     return 0
 
 
@@ -116,7 +119,7 @@ def keep(found: Report, name: str) -> None:
     """With the other benchmarks' results, with a picture, and in the README."""
     keep_results(name, found)
     draw(found, RESULTS / f"{name}.png")
-    write_table(found, name, README)
+    write_on_page(name, for_page(found, name))
 
 
 if __name__ == "__main__":

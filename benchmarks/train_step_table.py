@@ -1,15 +1,11 @@
-"""What train_step.py found, as a table: on the screen, and on a page between two marks."""
+"""What train_step.py found, as a table: on the screen, and on a page."""
 
-import datetime
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from benchmark_nets import NETS
-from measuring import machine
+from page import table_of, where_and_when
 from step_times import Report, Row
 
-from batchbrew.atomic import write_file
-from batchbrew.errors import InputError
 from batchbrew.solver.precision import PRECISIONS
 
 TITLES = {
@@ -19,7 +15,6 @@ TITLES = {
     "engine_fp32_lmdb": "engine, from an LMDB", "bvlc_lmdb": "BVLC Caffe, from an LMDB",
 }  # fmt: skip
 HEADINGS = ("net, batch", "", "ms a step", "images/s", "peak MB", "times BVLC", "times plain PyTorch")
-MARKS = "<!-- {name}: begin -->", "<!-- {name}: end -->"
 
 
 def cells(found: Report) -> Iterator[tuple[str, ...]]:
@@ -64,21 +59,13 @@ def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
     return "  ".join(words).rstrip()
 
 
-def write_table(found: Report, name: str, page: Path) -> None:
-    """Replace what stands between the marks of that name. Raises InputError if the page has no such marks."""
-    begin, end = (mark.format(name=name) for mark in MARKS)
-    text = page.read_text(encoding="utf-8")
-    if text.count(begin) != 1 or text.count(end) != 1 or text.index(begin) > text.index(end):
-        raise InputError(f"{page} has no place for the table: write {begin} and {end} there, a line each")
-    lines = [
-        f"| {' | '.join(HEADINGS)} |",
-        "| --- | --- | --: | --: | --: | --: | --: |",
-        *(f"| {' | '.join(row)} |" for row in cells(found)),
-    ]
-    where = found.get("gpu") or machine()
-    today = datetime.date.today().isoformat()
-    about = f"{where}, {today}; medians of {found['rounds']} rounds of {found['steps']} iterations."
-    picture = f"![speed and memory of a training step](results/{name}.png)"
-    content = "\n".join([*lines, "", about, "", picture])
-    before, after = text[: text.index(begin)], text[text.index(end) :]
-    write_file(page, f"{before}{begin}\n\n{content}\n\n{after}")
+def for_page(found: Report, name: str) -> str:
+    """The same in Markdown, with where and when, and the picture results/NAME.png."""
+    about = f"medians of {found['rounds']} rounds of {found['steps']} iterations."
+    return "\n\n".join(
+        [
+            table_of(HEADINGS, cells(found), words=2),
+            f"{where_and_when(found.get('gpu'))}; {about}",
+            f"![speed and memory of a training step](results/{name}.png)",
+        ]
+    )

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 from benchmark_nets import NETS
+from end_to_end import for_page
 from lmdb_times import row_of
 from made_up_lmdb import colour, made_up_lmdb, picture
 
@@ -37,6 +38,12 @@ def test_ratios_of_speeds() -> None:
     assert row["fp32_lmdb_by_synthetic"] == 0.75  # 1/2, 3/4, 4.5/5
     assert row["fp32_times_caffe_train"] == 2.0  # 4/2, 8/4, 9/5
     assert row["subjects"]["engine_fp32_lmdb"] == {"step_ms": 4000.0, "images_per_second": 4.0}
+
+
+def test_table() -> None:
+    seconds = {"engine_bf16_lmdb": [1.0], "engine_bf16": [0.9]}
+    text = for_page({"rows": [row_of(NETS["resnet10"], ["bf16"], seconds)], "gpu": "H100"})
+    assert "| ResNet-10, 16 | bf16 | 16.0 | 17.8 |  | 90.0% |  |" in text
 
 
 def test_made_up_lmdb(tmp_path: Path) -> None:

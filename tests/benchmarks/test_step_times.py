@@ -2,14 +2,11 @@
 
 from pathlib import Path
 
-import pytest
 from asking import Measured
 from benchmark_nets import NETS
 from step_times import Length, geometric_mean, report, row_of
 from train_step_figure import draw
-from train_step_table import table, write_table
-
-from batchbrew.errors import InputError
+from train_step_table import for_page, table
 
 MEASURED = {
     "bvlc": Measured([4.0, 6.0, 3.0], 4 << 30),
@@ -48,20 +45,14 @@ def test_report_and_table() -> None:
     assert lines[-1].split()[:4] == ["geometric", "mean", "engine,", "bf16"]
 
 
-def test_table_on_a_page(tmp_path: Path) -> None:
-    page = tmp_path / "README.md"
-    page.write_text("before\n<!-- train_step: begin -->\nold\n<!-- train_step: end -->\nafter\n")
+def test_table_for_a_page() -> None:
     found = report([row_of(NETS["resnet10"], MEASURED)], Length(3, 2))
-    write_table(found, "train_step", page)
-    text = page.read_text()
-    assert text.startswith("before\n<!-- train_step: begin -->\n\n| net, batch |")
+    text = for_page(found, "train_step")
+    assert text.startswith("| net, batch |  | ms a step |")
+    assert "| --- | --- | --: | --: | --: | --: | --: |\n" in text
     assert "| ResNet-10, 16 | BVLC Caffe | 4,000.0 | 4.0 | 4,096 |  |  |" in text
-    assert "old" not in text
-    assert text.endswith(
-        "![speed and memory of a training step](results/train_step.png)\n\n<!-- train_step: end -->\nafter\n"
-    )
-    with pytest.raises(InputError, match="has no place for the table"):
-        write_table(found, "train_step_gpu", page)
+    assert "; medians of 3 rounds of 2 iterations." in text
+    assert text.endswith("![speed and memory of a training step](results/train_step.png)")
 
 
 def test_picture(tmp_path: Path) -> None:
