@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from batchbrew.dataset.shards import lmdbs_in
 from batchbrew.errors import InputError
 from batchbrew.lint.linter import lint_file
 from batchbrew.nets.shapes import ShapeError
@@ -95,6 +96,7 @@ def create(file: SolverFile, choices: Choices, engine: Engine) -> tuple[RunFolde
     solver = file.path
     parameters = read_prototxt(solver, caffe_pb2.SolverParameter)
     _check_order(choices.shuffle, engine)
+    _check_sources(parameters, engine)
     _check_labels(solver)
     seed = choices.seed
     if seed is None:
@@ -122,6 +124,20 @@ def _check_order(shuffle: bool, engine: Engine) -> None:
             f"--shuffle needs --engine torch: the data layers of {engine.name} read in one order "
             "(leave it out; what `batchbrew lmdb build` makes is shuffled once)"
         )
+
+
+def _check_sources(solver: caffe_pb2.SolverParameter, engine: Engine) -> None:
+    """Real Caffe's data layers open one LMDB each; ours take a folder of them, too."""
+    file = Path(solver.net or solver.train_net)
+    if engine.skips_unread or not file.is_file():
+        return
+    for layer in read_prototxt(file, caffe_pb2.NetParameter).layer:
+        source = Path(layer.data_param.source)
+        if layer.type == "Data" and list(lmdbs_in(source)) != [source]:
+            raise InputError(
+                f"{file}: layer {layer.name} reads {source}, a set of LMDBs, which needs --engine torch: {engine.name} "
+                "reads single ones (name one, or build one of all images)"
+            )
 
 
 def _check_labels(solver: Path) -> None:

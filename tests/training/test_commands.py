@@ -154,6 +154,20 @@ def test_what_train_refuses(tiny_model: Make, options: dict[str, Any], message: 
     assert not Path("run").exists()
 
 
+def test_a_set_of_lmdbs_is_not_for_real_caffe(tiny_model: Make) -> None:
+    model = tiny_model("max_iter: 5")
+    for name in ("a", "b"):
+        Path("set", name).mkdir(parents=True)
+        Path("set", name, "data.mdb").touch()
+    data = 'layer { name: "images" type: "Data" top: "x" data_param { source: "set" backend: LMDB batch_size: 1 } }'
+    model.net.write_text(model.net.read_text() + data)
+    with pytest.raises(
+        InputError, match="layer images reads set, a set of LMDBs, which needs --engine torch: bvlc"
+    ):
+        train(model.solver)
+    assert not Path("run").exists()
+
+
 def test_a_caffe_that_is_not_there(tiny_model: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     model = tiny_model("max_iter: 5")
     with pytest.raises(EngineError, match=r"nowhere \(from --caffe-python\) is not an executable Python"):
