@@ -1,0 +1,28 @@
+"""A gradient that is the product of two matrices, of which any rows can be had without the others."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+ROWS_BYTES = 2**24  # of what is computed at once, if not all is
+
+
+class Product:
+    """leftᵀ·right, float32: M×K from N×M and N×K numbers of one type. Calling it computes all of it."""
+
+    def __init__(self, left: Tensor, right: Tensor) -> None:
+        self._left, self._right = left, right
+        self.shape = (left.shape[1], right.shape[1])
+
+    def __call__(self) -> Tensor:
+        """M×K numbers."""
+        return (self._left.T @ self._right).float()
+
+    def parts(self) -> Iterator[tuple[slice, Tensor]]:
+        """Some rows after others: which they are, and their numbers."""
+        rows, columns = self.shape
+        step = max(1, ROWS_BYTES // (4 * columns))
+        for start in range(0, rows, step):
+            part = slice(start, min(rows, start + step))
+            yield part, torch.mm(self._left[:, part].T, self._right).float()
