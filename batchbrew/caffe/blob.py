@@ -149,6 +149,11 @@ class Blob(Uncopied):
         """Does nobody else rely on the tensor that holds the gradient?"""
         return self._diff.is_own
 
+    @property
+    def lasting_diff(self) -> Tensor:
+        """The gradient as it is held, for who keeps it: what is written to the blob leaves it as it is."""
+        return self._diff.lasting(self._shape)
+
     def diff_like(self, tensor: Tensor) -> Tensor:
         """The gradient in the type of `tensor`, as kernels want it that take both."""
         return self.held_diff.to(tensor.dtype)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 
 from batchbrew.caffe.blob import Blob
+from batchbrew.caffe.fusing.unit import Unit
 from batchbrew.caffe.gradient_flow import GradientFlow
 from batchbrew.caffe.layer import Layer
 from batchbrew.caffe.memory import Memory
@@ -25,21 +26,26 @@ class Lifetimes:
         blobs: Sequence[Blob],
         layers: Sequence[Layer],
         flow: GradientFlow,
-        in_units: set[int],
+        units: Sequence[Unit],
     ) -> None:
-        """`in_units`: layers that keep by themselves what their backward pass needs."""
+        """`units` keep by themselves what their backward passes need."""
+        in_units = {index for unit in units for index in range(unit.first, unit.last + 1)}
         self._wiring, self._blobs, self._layers, self._flow = wiring, blobs, layers, flow
         staying = set(wiring.outputs)
         staying.update(blob for node in wiring.nodes if not node.bottoms for blob in node.tops)
         data, gradients = self._data_memories(), self._memories(lambda blob: blob.diff_memory)
         read_back = self._read_back(data, in_units)
         last_reader = {data[blob]: i for i, node in enumerate(wiring.nodes) for blob in node.bottoms}
+        again = self._made_again(data, units)
+        self._again: dict[int, list[Unit]] = {}
         self._forward: dict[int, list[int]] = {}
         self._backward: dict[int, list[int]] = {}
         self._gradients: dict[int, list[int]] = {}
         for memory, maker in self._makers(data, staying).items():
             if memory in read_back:
                 self._backward.setdefault(maker, []).append(memory)
+                if memory in again and memory in last_reader:
+                    self._again.setdefault(last_reader[memory], []).append(again[memory])
             elif memory in last_reader:
                 self._forward.setdefault(last_reader[memory], []).append(memory)
         for memory, maker in self._makers(gradients, staying).items():
@@ -70,6 +76,17 @@ class Lifetimes:
                 read.update(memories[blob] for blob in [*bottoms, *tops])
         return read
 
+    def _made_again(self, memories: Sequence[int], units: Sequence[Unit]) -> dict[int, Unit]:
+        """The memories that a unit is the last to write, and can write again in the backward pass."""
+        last_writer = {
+            memories[blob]: i
+            for i, node in enumerate(self._wiring.nodes)
+            for blob in node.tops
+            if self._layers[i].type != "Split"
+        }
+        by_last = {unit.last: unit for unit in units if unit.writes_again}
+        return {memory: by_last[index] for memory, index in last_writer.items() if index in by_last}
+
     def _makers(self, memories: Sequence[int], staying: set[int]) -> dict[int, int]:
         """For each memory that need not stay, the first layer that writes it."""
         makers: dict[int, int] = {}
@@ -84,6 +101,8 @@ class Lifetimes:
         """Drop what no layer behind these reads any more."""
         for index in layers:
             self._drop_data(self._forward.get(index, ()))
+            for unit in self._again.get(index, ()):
+                unit.let_go()
 
     def after_backward(self, layers: Iterable[int]) -> None:
         """Drop what no layer before these reads any more."""

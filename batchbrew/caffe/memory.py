@@ -94,6 +94,11 @@ class Memory:
         else:
             self._head, self._host, self._device, self._later = Head.NOWHERE, None, None, make
 
+    @property
+    def deferred(self) -> Callable[[], Tensor] | None:
+        """What will give the numbers, while nobody has asked."""
+        return None if isinstance(self._later, str) else self._later
+
     def drop(self, why: str) -> None:
         """Forget the numbers; asking for them raises InputError(why), until there are new ones.
 

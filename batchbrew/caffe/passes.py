@@ -44,7 +44,7 @@ class Passes:
 
     def lifetimes(self, wiring: Wiring, blobs: Sequence[Blob]) -> Lifetimes:
         """Of the net's blobs."""
-        return Lifetimes(wiring, blobs, self._layers, self._flow, set(self._members))
+        return Lifetimes(wiring, blobs, self._layers, self._flow, list(self._by_first.values()))
 
     def forward(self, indices: range, lifetimes: Lifetimes | None) -> Tensor:
         """Run layers; the sum of the losses on the way, a number on the device. Blobs last as `lifetimes` says."""

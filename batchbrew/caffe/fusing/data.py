@@ -15,6 +15,8 @@ class DataConvolution:
     weights' gradient of a convolution of x̂, and H of one of ones; that of s is Σ w·G, that of b is Σ w·H.
     """
 
+    writes_again = False
+
     def __init__(self, chain: NormalisedChain, convolution: Convolution, bottom: Blob, top: Blob) -> None:
         self.first, self.last = chain.first, chain.last + 1
         self._chain = chain
@@ -82,6 +84,9 @@ class DataConvolution:
             return gradient
 
         chain.defer_gradients(of_input)
+
+    def let_go(self) -> None:
+        """Not asked for."""
 
     def hand_over(self) -> None:
         """To BatchNorm and Scale; the convolution keeps nothing."""

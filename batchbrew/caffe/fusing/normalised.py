@@ -46,6 +46,8 @@ class _Pass:
 class NormalisedChain:
     """y = x̂·factors + shifts, x̂ being x normalised; then max(0, y). Scale and ReLU may be missing."""
 
+    writes_again = True
+
     def __init__(self, first: int, members: Sequence[Member]) -> None:
         self.first, self.last = first, first + len(members) - 1
         self._members = list(members)
@@ -63,6 +65,7 @@ class NormalisedChain:
         scaling = self._scaling()
         self.top.data_tensor = apply(x, how.mean, how.inverse, *scaling, self.rectifies)
         self._pass = _Pass(x, how, self.top.held_lasting_data if self.rectifies else None)
+        self._let_go = False
         self._leave_between(scaling, keep)
 
     def _scaling(self) -> tuple[Tensor | None, Tensor | None]:
@@ -98,8 +101,9 @@ class NormalisedChain:
         of, (factors, shifts) = self._kept, self._scaling()
         dy = self.top.diff_like(of.x)
         asked = self.scale.param_propagate_down if self.scale is not None and self._scale_learns else []
+        y = self.top.held_data if self.rectifies and self._let_go else of.y
         dx, of_factors, of_shifts = gradients(
-            dy, of.y, of.x, of.how.mean, of.how.inverse, factors, shifts,
+            dy, y, of.x, of.how.mean, of.how.inverse, factors, shifts,
             rectify=self.rectifies,
             constant=of.how.constant,
             want_x=self._members[0].learns,
@@ -163,6 +167,13 @@ class NormalisedChain:
     def forget(self) -> None:
         """Let go of what a backward pass would need."""
         self._pass = None
+
+    def let_go(self) -> None:
+        """What a pass over x gives again is not worth its memory."""
+        of, scaling = self._kept, self._scaling()
+        of.y = None
+        self.top.defer_data(partial(apply, of.x, of.how.mean, of.how.inverse, *scaling, self.rectifies))
+        self._let_go = True
 
     def hand_over(self) -> None:
         """x̂, which BatchNorm keeps, and Scale where it works in place."""

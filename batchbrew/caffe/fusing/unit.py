@@ -13,12 +13,17 @@ class Unit(Protocol):
     first: int
     last: int
     """The numbers of its layers; both are among them."""
+    writes_again: bool
+    """Can its last top's data be let go, and be computed again?"""
 
     def forward(self, keep: bool) -> None:
         """The layers' forward passes. Raises what they raise."""
 
     def backward(self, keep: bool) -> None:
         """Their backward passes, from the last one to the first."""
+
+    def let_go(self) -> None:
+        """Let go of the last top's data, until they are asked for."""
 
     def hand_over(self) -> None:
         """Give the layers what their own forward passes would have kept, for backward passes one by one."""

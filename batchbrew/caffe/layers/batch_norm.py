@@ -89,10 +89,10 @@ class BatchNorm(StandardLayer):
 
     def _collect(self, mean: Tensor, variance: Tensor) -> None:
         fraction = self.layer_param.batch_norm_param.moving_average_fraction
-        means, variances, factor = self.blobs
-        means.data_tensor = torch.add(mean, means.data_tensor, alpha=fraction)
-        variances.data_tensor = torch.add(variance, variances.data_tensor, alpha=fraction)
-        factor.data_tensor = factor.data_tensor * fraction + 1
+        means, variances, factor = (blob.mutable_data().mul_(fraction) for blob in self.blobs)
+        means.add_(mean)
+        variances.add_(variance)
+        factor.add_(1)
 
     def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
         """The gradient through mean and variance too, where they are the batch's. Caffe's does not ask

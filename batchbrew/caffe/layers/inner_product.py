@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from batchbrew.caffe.blob import Blob
 from batchbrew.caffe.layer import StandardLayer, layer
+from batchbrew.caffe.product import Product
 from batchbrew.nets.shapes.axes import canonical_axis
 from batchbrew.proto import caffe_pb2 as pb
 
@@ -34,11 +35,14 @@ class InnerProduct(StandardLayer):
     def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
         """Gradients of weights, bias and inputs."""
         x = self._rows(bottom[0])
-        gradient = top[0].diff_like(x).reshape(-1, top[0].shape[-1])
+        gradient = top[0].lasting_diff.to(x.dtype).reshape(-1, top[0].shape[-1])
         if self.param_propagate_down[0]:
             transposed = self.layer_param.inner_product_param.transpose
-            weights = x.T @ gradient if transposed else gradient.T @ x
-            self.blobs[0].add_diff(weights.float())
+            weights = Product(x, gradient) if transposed else Product(gradient, x)
+            if self.blobs[0].has_no_diff:
+                self.blobs[0].defer_diff(weights)
+            else:
+                self.blobs[0].add_diff(weights())
         if len(self.blobs) > 1 and self.param_propagate_down[1]:
             self.blobs[1].add_diff(gradient.sum(0, dtype=torch.float32))
         if propagate_down[0]:
@@ -46,7 +50,7 @@ class InnerProduct(StandardLayer):
 
     def _rows(self, bottom: Blob) -> Tensor:
         axis = canonical_axis(bottom.shape, self.layer_param.inner_product_param.axis)
-        return bottom.held_data.to(self.factor_type).reshape(prod(bottom.shape[:axis]), -1)
+        return bottom.held_lasting_data.to(self.factor_type).reshape(prod(bottom.shape[:axis]), -1)
 
     def _weights(self) -> Tensor:
         """Outputs × inputs."""

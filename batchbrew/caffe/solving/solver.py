@@ -230,6 +230,7 @@ class Solver(Uncopied):
 
     def _update_on_the_way(self, display: bool) -> None:
         """Change weights as soon as they have their gradients, which then need not be kept."""
+        self._updater.make_room()
         self._smoothed.add(self.net.forward_pass(keep=False))
         self._tell(display)
         self.net.backward_pass(keep=False, learned=self._updater.begin(self._rate_of_update(), self.iter))

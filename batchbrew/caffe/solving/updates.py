@@ -15,6 +15,7 @@ from batchbrew.caffe.layer import Layer
 from batchbrew.caffe.lifetimes import HOW_TO_KEEP
 from batchbrew.caffe.memory import lie_alike
 from batchbrew.caffe.net import Net
+from batchbrew.caffe.product import Product
 from batchbrew.caffe.solving.update_rules import UpdateRule, float32
 from batchbrew.errors import InputError
 from batchbrew.proto import caffe_pb2 as pb
@@ -33,6 +34,7 @@ class Updater:
         self._learnable = list(net.learnable_params)
         self._rule = rule
         self.history = [Blob(*each.blob.shape) for _ in range(rule.histories) for each in self._learnable]
+        self._has_room = False
         self._by_layer = self._ready_behind(net.layers)
 
     def _ready_behind(self, layers: Sequence[Layer]) -> dict[int, list[int]]:
@@ -73,9 +75,40 @@ class Updater:
 
         def change(layers: range) -> None:
             members = [number for layer in layers for number in self._by_layer.get(layer, ())]
-            self._change(self._moving(members, rate), rate, iteration, keep=False)
+            products = [number for number in members if self._product(number) is not None]
+            for number in products:
+                self._change_by_rows(number, rate, iteration)
+            others = [number for number in members if number not in products]
+            self._change(self._moving(others, rate), rate, iteration, keep=False)
 
         return change
+
+    def make_room(self) -> None:
+        """For what is remembered, before the first pass: between the blobs of that it would break up the memory."""
+        if self._has_room:
+            return
+        for number, each in enumerate(self._learnable):
+            if each.lr_mult:
+                for blob in self.history[number :: len(self._learnable)]:
+                    blob.mutable_data()
+        self._has_room = True
+
+    def _product(self, number: int) -> Product | None:
+        """The gradient, if it is one that need never be there as a whole."""
+        deferred = self._learnable[number].blob.diff_memory.deferred
+        return deferred if isinstance(deferred, Product) else None
+
+    def _change_by_rows(self, number: int, rate: float, iteration: int) -> None:
+        each, product = self._learnable[number], self._product(number)
+        assert product is not None
+        weights = each.blob.mutable_data().reshape(product.shape)
+        ((*histories,),) = zip(*self._histories_of([number]), strict=True)
+        for rows, gradient in product.parts():
+            group, some = [gradient], [weights[rows]]
+            decay = self._decay(group, some, each.decay_mult)
+            remembered = [[history.reshape(product.shape)[rows]] for history in histories]
+            self._rule.change(some, group, remembered, decay, float32(rate * each.lr_mult), iteration)
+        each.blob.drop_diff(f"the gradient of layer {each.layer.name} was not kept {HOW_TO_KEEP}")
 
     def _moving(self, members: Iterable[int], rate: float) -> dict[int, Tensor]:
         """The gradients, by the number of the parameter, of those that an update can change; the others are like
