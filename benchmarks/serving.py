@@ -52,7 +52,7 @@ def wait_for(gpu: Optional[int]) -> None:
     if gpu is not None:
         import torch
 
-        torch.cuda.synchronize()
+        torch.cuda.synchronize(gpu)
 
 
 def peak_bytes(gpu: Optional[int]) -> int:
@@ -66,4 +66,4 @@ def peak_bytes(gpu: Optional[int]) -> int:
     import torch
 
     torch.cuda.empty_cache()
-    return int(torch.cuda.max_memory_allocated())
+    return int(torch.cuda.max_memory_allocated(gpu))

@@ -53,7 +53,9 @@ PYTHON
 
 python=
 best=0
-for candidate in ${PYTHON:-python3 "$root/.venv/bin/python" python}; do
+candidates=(python3 "$root/.venv/bin/python" python)
+[ -z "${PYTHON:-}" ] || candidates=("$PYTHON")
+for candidate in "${candidates[@]}"; do
   [ "$best" = 2 ] && break
   command -v "$candidate" >/dev/null || continue
   fit=$(fitness "$candidate")

@@ -71,7 +71,7 @@ def on_gpu(gpu: int) -> Settings:
         profiled=named(nets, "resnet50"),
         profiled_steps=5,
         precisions=["bf16"],
-        synthetic=Length(rounds=4, steps=20, lead_in=5),
+        synthetic=Length(rounds=3, steps=20, lead_in=5),
         from_lmdb=Length(rounds=2, steps=60, lead_in=20),
         lmdb_images=8000,
         configurations=5,
@@ -94,7 +94,7 @@ def on_cpu() -> Settings:
         lmdb_images=20,
         configurations=1,
         whole_nets=False,
-        training=Training(images=64, short_side=28, crop=24, batch=8, iterations=8),
+        training=Training(images=64, short_side=36, crop=32, batch=8, iterations=10),
     )
 
 
