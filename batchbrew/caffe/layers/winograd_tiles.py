@@ -117,14 +117,20 @@ class Tiles:
         """
         height, phases = self._down.outputs, self._across.outputs
         rows, columns = band.extent[1] * height + overlap, self.columns + (overlap > 0)
-        planes = self._scratch.take("planes", band.extent[0], rows, phases, columns, x.shape[3]).zero_()
+        planes = self._scratch.take("planes", band.extent[0], rows, phases, columns, x.shape[3])
         top = band.first * height - pad[0]
         first, last = max(0, top), min(x.shape[1], top + rows)
+        inside = planes[:, first - top : last - top]
+        planes[:, : first - top] = 0
+        planes[:, last - top :] = 0
         for phase in range(phases):
             skipped = max(0, ceil((pad[1] - phase) / phases))  # those that lie in the pad
             pixels = x[band.images, first:last, skipped * phases + phase - pad[1] :: phases]
             pixels = pixels[:, :, : columns - skipped]
-            planes[:, first - top : last - top, phase, skipped : skipped + pixels.shape[2]] = pixels
+            end = skipped + pixels.shape[2]
+            inside[:, :, phase, skipped:end] = pixels
+            inside[:, :, phase, :skipped] = 0
+            inside[:, :, phase, end:] = 0
         return planes
 
     def _tiles(self, name: str, channels: int, band: Band) -> Tensor:
