@@ -94,7 +94,8 @@ class SGD(UpdateRule):
         PyTorch's rule has the rate outside of V, but what is added to V is multiplied by 1 - `dampening`.
         """
         (history,) = histories
-        if not _lie_alike(weights, gradients, history):
+        # Without a momentum PyTorch takes no history, which for Caffe is part of a snapshot all the same.
+        if not self.momentum or not _lie_alike(weights, gradients, history):
             return super().change(weights, gradients, histories, decay, rate, iteration)
         torch._fused_sgd_(
             weights, gradients, history,

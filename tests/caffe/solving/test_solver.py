@@ -52,6 +52,15 @@ def test_two_iterations_by_hand(tmp_path: Path) -> None:
     assert weight(solver) == pytest.approx(0.72)
 
 
+def test_two_iterations_without_momentum(tmp_path: Path) -> None:
+    path = solver_file(tmp_path)
+    path.write_text(path.read_text().replace("momentum: 0.5", ""))
+    solver = caffe.get_solver(path)
+    solver.step(2)
+    assert weight(solver) == pytest.approx(0.3 + 0.27)
+    assert solver.net.params["w"][0].diff[0, 0] == pytest.approx(-0.27)
+
+
 def test_the_order_of_an_iteration(tmp_path: Path) -> None:
     solver = solver_of(tmp_path, "test_iter: 1 test_interval: 2 snapshot: 2 iter_size: 2")
     told: list[Any] = []
