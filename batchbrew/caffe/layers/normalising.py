@@ -129,7 +129,6 @@ def gradients(
     be written over.
     """
     x = x if _in_rows(x) else x.contiguous()
-    dy_is_ours = dy_is_ours and dy.stride() == x.stride()
     dy = _laid_out(dy, x)
     if rectify:
         y = apply(x, mean, inverse, factors, shifts, True) if y is None else _laid_out(y, x)
