@@ -48,8 +48,9 @@ class Lifetimes:
                     self._again.setdefault(last_reader[memory], []).append(again[memory])
             elif memory in last_reader:
                 self._forward.setdefault(last_reader[memory], []).append(memory)
+        written = self._written_back(gradients)
         for memory, maker in self._makers(gradients, staying).items():
-            if flow.layers[maker]:
+            if flow.layers[maker] and memory in written:
                 self._gradients.setdefault(maker, []).append(memory)
 
     def _memories(self, of: Callable[[Blob], Memory]) -> list[int]:
@@ -75,6 +76,20 @@ class Lifetimes:
                 tops = node.tops if layer.reads_tops_backward else []
                 read.update(memories[blob] for blob in [*bottoms, *tops])
         return read
+
+    def _written_back(self, memories: Sequence[int]) -> set[int]:
+        """What backward passes write. Other gradients are zeros, or the weight of a loss, for good, and are read so: a
+        split adds up its tops', one of which goes to an Accuracy, say.
+        """
+        return {
+            memories[blob]
+            for node, runs, asked in zip(
+                self._wiring.nodes, self._flow.layers, self._flow.bottoms, strict=True
+            )
+            if runs
+            for blob, wanted in zip(node.bottoms, asked, strict=True)
+            if wanted
+        }
 
     def _made_again(self, memories: Sequence[int], units: Sequence[Unit]) -> dict[int, Unit]:
         """The memories that a unit is the last to write, and can write again in the backward pass."""
