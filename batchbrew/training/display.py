@@ -36,7 +36,7 @@ class Display:
             refresh_per_second=4,
             disable=not console.is_terminal,
         )
-        self._task = self._progress.add_task("", total=None, state="starting Caffe", visible=True)
+        self._task = self._progress.add_task("", total=None, state="starting the engine", visible=True)
         self._max_iter = 0
         self._images_per_iteration = 0
         self._times: deque[tuple[float, int]] = deque()
@@ -110,7 +110,7 @@ class Display:
 
     def _line(self) -> str:
         if not self._max_iter:
-            return self._status or "starting Caffe"
+            return self._status or "starting the engine"
         parts = [f"iteration {self._iteration:,}/{self._max_iter:,}"]
         if self._status:
             parts.append(self._status)
