@@ -75,6 +75,12 @@ def test_in_testing_the_crop_is_in_the_middle_and_mirroring_by_chance() -> None:
     assert place(transformed(odd, pb.TEST, 1)[0]) == (1, 2, False)
 
 
+def test_without_mirror_nothing_is_mirrored() -> None:
+    for phase in (pb.TRAIN, pb.TEST):
+        crops = transformed(pb.TransformationParameter(crop_size=4), phase, 20)
+        assert not any(place(crop)[2] for crop in crops)
+
+
 def test_without_crop_and_mirror_no_random_number_is_taken() -> None:
     mode.set_random_seed(3)
     before = mode.random_generator().get_state()
