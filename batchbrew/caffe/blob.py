@@ -182,6 +182,10 @@ class Blob(Uncopied):
         """Add to the gradient, as layers do with those of their parameters."""
         self.diff_tensor = tensor if self._diff.is_zero else self.diff_tensor + tensor
 
+    def clear_data(self) -> None:
+        """Set the numbers to zero."""
+        self._data.clear()
+
     def clear_diff(self) -> None:
         """Set the gradient to zero."""
         self._diff.clear()

@@ -71,6 +71,9 @@ class Layer(Uncopied):
         """Assign the bottoms' diff, from the tops'."""
         raise NotImplementedError(f"layer {self.name} ({self.type}) has no backward")
 
+    def forget(self) -> None:
+        """Let go of what forward kept for backward."""
+
     def allow_force_backward(self, index: int) -> bool:
         """Does `force_backward` of a net ask for the diff of bottom `index`?"""
         return True

@@ -92,6 +92,8 @@ class Passes:
                 learned(ran)
             if lifetimes is not None:
                 lifetimes.after_backward(ran)
+                for each in ran:
+                    self._layers[each].forget()
             index = ran.start - 1
 
     def _layer_backward(self, index: int) -> None:

@@ -48,6 +48,10 @@ class Dropout(StandardLayer):
         self._mask.data_tensor = mask
         top[0].data_tensor = x * mask
 
+    def forget(self) -> None:
+        """Let go of the mask."""
+        self._mask.clear_data()
+
     def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
         """The gradient: dy, through the mask."""
         if not propagate_down[0]:

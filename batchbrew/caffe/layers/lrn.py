@@ -38,6 +38,10 @@ class LRN(StandardLayer):
         self._scale = self._sum(x.square(), self._reach) * self._factor + self._shift
         top[0].data_tensor = x * self._scale.pow(-self.layer_param.lrn_param.beta)
 
+    def forget(self) -> None:
+        """Let go of s."""
+        self._scale = None
+
     def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
         """The gradient dy · s^-β - 2αβ/n · x · Σ (dy · y / s) over the same neighbours.
 

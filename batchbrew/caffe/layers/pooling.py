@@ -40,6 +40,10 @@ class Pooling(StandardLayer):
             assert self._indices is not None
             top[1].data_tensor = self._indices.float()
 
+    def forget(self) -> None:
+        """Let go of the places of maxima."""
+        self._indices = None
+
     def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
         """To the pixels that the top came from; the mask has no gradient."""
         if propagate_down[0]:
