@@ -78,7 +78,7 @@ def test_a_warning_in_caffes_format_of_the_slowest_and_not_all_the_time(
     assert "67%" in told(waiting([0.5] * 20, 1.0))
 
 
-SOLVER = 'net: "net" base_lr: 0 momentum: 0.9 lr_policy: "fixed" display: 1 max_iter: 30 snapshot_prefix: "s" random_seed: 1'
+SOLVER = 'net: "net" base_lr: 0 momentum: 0.9 lr_policy: "fixed" display: 1 max_iter: 30 snapshot_prefix: "s"'
 NET = """
 layer { name: "images" type: "DummyData" top: "x" dummy_data_param { shape { dim: 2 dim: 3 } } }
 layer { name: "rows" type: "HDF5Data" top: "data" hdf5_data_param { source: "list" batch_size: 2 } }
