@@ -4,19 +4,40 @@ Tiles of 4×4 outputs take 36 multiplications per channel instead of 144. In flo
 of the largest output, at most three times that of PyTorch's own kernels; tiles of 2×4 stay at theirs.
 """
 
+from math import ceil, inf
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from batchbrew.caffe.layers.winograd_lines import FOUR, TWO, Line, Matrix
-from batchbrew.caffe.layers.winograd_tiles import Tiles
+from batchbrew.caffe.layers.winograd_tiles import LARGEST_BAND, Tiles
 
 Lines = tuple[Line, Line]  # down and across a tile
 
+FORWARD: Lines = (FOUR, FOUR)
+# The gradients' errors are nearer to what they may be.
+DOWN: Lines = (TWO, FOUR)
+WEIGHTS: Lines = (TWO, FOUR)
+
+# Nanoseconds on one core with AVX-512 (Zen 4), float32, that give measured times to a tenth
+OF_A_PRODUCT = 1 / 40  # in a matrix product
+OF_A_PRODUCT_DIRECT = 1 / 57  # in PyTorch's convolution, and in the gradient of its input
+OF_A_PRODUCT_LEARNED = 1 / 50  # in the gradient of its weights
+OF_AN_INPUT = 1.25  # for each number of a transformed tile of inputs
+OF_AN_OUTPUT = 1.0
+OF_A_KERNEL = 1.0  # for each number of the transformed kernels
+OF_A_BAND = 0.3  # for each number of the transformed kernels again, in each band
+MARGIN = 1.15
+
+MOST_OF_KERNELS = 1 << 24  # numbers, 64 MB
+# With fewer addends PyTorch's own sums are more than three times as exact.
+FEWEST_CHANNELS = 128
+FEWEST_POSITIONS = 1500
+
 
 class Pays(NamedTuple):
-    """For which of a convolution's three passes Winograd's algorithm is the faster one."""
+    """For which of a convolution's three passes Winograd's algorithm is the one to take."""
 
     forward: bool
     down: bool
@@ -24,12 +45,34 @@ class Pays(NamedTuple):
 
 
 def pays(images: int, channels_in: int, channels_out: int, height: int, width: int) -> Pays:
-    """Measured on two cores with AVX-512 in float32; height and width are those of the output."""
-    few = min(channels_in, channels_out)
-    tiles = images * -(-height // 4) * -(-width // 4)
-    used = images * height * width / (16 * tiles)
-    enough = tiles >= 96 and used >= 0.7
-    return Pays(enough and few >= 128, enough and few >= 128, enough and few >= 128)
+    """Where it is faster, and exact enough, and needs little memory; height and width are those of the output."""
+    positions = images * height * width
+    products = positions * channels_in * channels_out * 9
+    directly, learned = products * OF_A_PRODUCT_DIRECT / MARGIN, products * OF_A_PRODUCT_LEARNED / MARGIN
+    forward, down, weights = (Tiles(*lines, height, width) for lines in (FORWARD, DOWN, WEIGHTS))
+    return Pays(
+        channels_in >= FEWEST_CHANNELS
+        and _nanoseconds(forward, images, (channels_in, channels_out)) < directly,
+        channels_out >= FEWEST_CHANNELS
+        and _nanoseconds(down, images, (channels_out, channels_in)) < directly,
+        positions >= FEWEST_POSITIONS
+        and _nanoseconds(weights, images, (channels_in, channels_out)) < learned,
+    )
+
+
+def _nanoseconds(tiles: Tiles, images: int, channels: tuple[int, int]) -> float:
+    """What a pass takes on one core; infinity where it needs too much memory."""
+    kernels = tiles.points * channels[0] * channels[1]
+    row = tiles.columns * tiles.points * max(channels)
+    if kernels > MOST_OF_KERNELS or row > LARGEST_BAND:
+        return inf
+    everywhere = images * tiles.rows * tiles.columns
+    bands = ceil(images * tiles.rows * row / LARGEST_BAND)
+    return (
+        everywhere * kernels * OF_A_PRODUCT
+        + everywhere * tiles.points * (channels[0] * OF_AN_INPUT + channels[1] * OF_AN_OUTPUT)
+        + kernels * (OF_A_KERNEL + bands * OF_A_BAND)
+    )
 
 
 class Winograd:
@@ -38,9 +81,9 @@ class Winograd:
     def __init__(
         self,
         pad: tuple[int, int],
-        forward: Lines = (FOUR, FOUR),
-        down: Lines = (TWO, FOUR),
-        weights: Lines = (TWO, FOUR),
+        forward: Lines = FORWARD,
+        down: Lines = DOWN,
+        weights: Lines = WEIGHTS,
     ) -> None:
         assert all(0 <= each <= 2 for each in pad)
         self._pad = pad
