@@ -18,8 +18,9 @@ from torch import Tensor
 FEW = 2**14  # numbers, for which calls cost more than arithmetic
 FAR_TO_SUM = 8.0  # deviations from 0 to the mean, from where the kernels' sums lose too many digits
 FAR_TO_MULTIPLY = 64.0  # the same for products
-LONG = 2**12  # rows, up to which they may be summed up one by one
-VERY_LONG = 2**17  # rows, up to which the sums of gradients may
+LONG = 2**12  # rows, from where several are taken as one, as they are summed up one by one
+TOO_LONG = 2**14  # such rows, from where they are taken in parts
+VERY_LONG = 2**17  # rows, from where even the gradients' sums lose too many digits
 NARROW = 16  # channels, fewer than which are slow
 WIDE = 2**10  # columns, which the processor's nearest cache still holds with their sums
 
@@ -199,11 +200,10 @@ def _divisor(number: int, most: int) -> int:
     return next(k for k in range(most, 0, -1) if number % k == 0)
 
 
-@cache
 def _equal_parts(rows: int) -> int:
     """The least number of parts of one length that are not long; 0 if there is none that is about right."""
-    least = -(-rows // LONG)
-    return next((k for k in range(least, 4 * least) if rows % k == 0), 1 if rows <= 4 * LONG else 0)
+    least = -(-rows // TOO_LONG)
+    return next((k for k in range(least, 8 * least) if rows % k == 0), 0)
 
 
 def _grouped(x: Tensor, groups: int) -> Tensor:

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from batchbrew.caffe.layers import normalising
 from batchbrew.caffe.layers.normalising import FEW, LONG, VERY_LONG, Gradients, apply, gradients, statistics
 
 EPSILON = 1e-5
@@ -117,13 +118,17 @@ def test_statistics_are_those_of_float64(shape: tuple[int, ...], layout: str) ->
 
 
 def test_statistics_of_the_worst_kinds() -> None:
-    long = draw((8 * LONG, 16), mean=7).x
-    assert_statistics(long)
     prime = draw((20477, 16)).dy  # rows, which no equal parts can be made of
     assert_statistics(torch.where(prime > 0, 1.14, 0.86))
     outlier = torch.zeros(2, 16, 64, 64).contiguous(memory_format=torch.channels_last)
     outlier[0, :, 0, 0] = 1e4
     assert_statistics(outlier)
+
+
+def test_statistics_of_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(normalising, "TOO_LONG", 100)
+    for mean in (0, 7):
+        assert_statistics(draw((3 * LONG, 50), mean=mean).x)
 
 
 def test_statistics_by_hand() -> None:
