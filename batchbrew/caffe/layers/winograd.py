@@ -1,7 +1,8 @@
 """3×3 convolutions of stride 1 with fewer multiplications: Winograd's algorithm (Lavin and Gray, 2015).
 
-Tiles of 4×4 outputs take 36 multiplications per channel instead of 144. In float32 the largest error is 1e-6 to 2e-6
-of the largest output, at most three times that of PyTorch's own kernels; tiles of 2×4 stay at theirs.
+Tiles of 4×4 outputs take 36 multiplications per channel instead of 144; tiles of 2×4 take 24 instead of 72 and are
+twice as exact. In float32, the largest error of 4×4 is 1e-6 to 2e-6 of the largest output, up to twice that of
+PyTorch's own kernels; input gradients of 4×4 reach 2.4e-6, weight gradients four times PyTorch's, so both have 2×4.
 """
 
 from math import ceil, inf
@@ -16,7 +17,6 @@ from batchbrew.caffe.layers.winograd_tiles import LARGEST_BAND, Tiles
 Lines = tuple[Line, Line]  # down and across a tile
 
 FORWARD: Lines = (FOUR, FOUR)
-# The gradients' errors are nearer to what they may be.
 DOWN: Lines = (TWO, FOUR)
 WEIGHTS: Lines = (TWO, FOUR)
 
