@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
-import torch
 from torch import Tensor
+
+from batchbrew.caffe.layers.products import times_transposed
 
 ROWS_BYTES = 2**24  # of what is computed at once, if not all is
 
@@ -17,7 +18,7 @@ class Product:
 
     def __call__(self) -> Tensor:
         """M×K numbers."""
-        return (self._left.T @ self._right).float()
+        return times_transposed(self._left.T, self._right.T).float()
 
     def parts(self) -> Iterator[tuple[slice, Tensor]]:
         """Some rows after others: which they are, and their numbers."""
@@ -25,4 +26,4 @@ class Product:
         step = max(1, ROWS_BYTES // (4 * columns))
         for start in range(0, rows, step):
             part = slice(start, min(rows, start + step))
-            yield part, torch.mm(self._left[:, part].T, self._right).float()
+            yield part, times_transposed(self._left[:, part].T, self._right.T).float()

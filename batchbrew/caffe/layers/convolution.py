@@ -11,6 +11,7 @@ from batchbrew.caffe import mode
 from batchbrew.caffe.blob import Blob
 from batchbrew.caffe.layer import StandardLayer, layer
 from batchbrew.caffe.layers.im2col import COPIES, Columns
+from batchbrew.caffe.layers.winograd import Pays, Winograd, pays
 from batchbrew.caffe.memory_limit import MemoryLimit
 from batchbrew.nets.shapes.registry import Shape
 from batchbrew.nets.shapes.windows import Window, convolution_windows
@@ -21,6 +22,7 @@ PLANAR_AXES = 4  # of images with rows and columns: those have the memory format
 MOST_AXES = 3  # that PyTorch's convolutions take
 # From strides of 32,768 on, oneDNN's gradients crash or hang (PyTorch 2.13); they hop over any image anyway.
 LARGEST_STEP = 4096
+WINOGRADS_WINDOW = Window(kernel=3, stride=1, pad=0, dilation=1)
 POINT = Window(kernel=1, stride=1, pad=0, dilation=1)
 # gradients of input, weights and bias; None where not asked for
 Gradients = tuple[Tensor | None, Tensor | None, Tensor | None]
@@ -62,6 +64,43 @@ class Native:
         if biased and not learned:
             found[2] = gradient.sum((0, *range(2, gradient.dim())), dtype=torch.float32)
         return found[0], found[1], found[2]
+
+
+class NativeOrWinograd:
+    """PyTorch's own kernels, but Winograd's algorithm in the passes in which it is faster: in float32 on the CPU."""
+
+    def __init__(self, native: Native, winograd: Winograd, pays: Pays) -> None:
+        self._native, self._winograd, self._pays = native, winograd, pays
+
+    def forward(self, x: Tensor, weights: Tensor, bias: Tensor | None) -> Tensor:
+        """By one of both."""
+        if self._pays.forward and _suits_winograd(x):
+            return self._winograd.forward(_laid_out(x), weights, bias)
+        return self._native.forward(x, weights, bias)
+
+    def backward(self, gradient: Tensor, x: Tensor, weights: Tensor, asked: Asked) -> Gradients:
+        """What one is asked for, the other is not."""
+        if not _suits_winograd(x):
+            return self._native.backward(gradient, x, weights, asked)
+        gradient, x = _laid_out(gradient), _laid_out(x)
+        pays = (self._pays.down, self._pays.weights, self._pays.weights)
+        by_winograd = [want and faster for want, faster in zip(asked, pays, strict=True)]
+        rest = [want and not done for want, done in zip(asked, by_winograd, strict=True)]
+        found = self._winograd.backward(
+            gradient, x, weights, (by_winograd[0], by_winograd[1], by_winograd[2])
+        )
+        if not any(rest):
+            return found
+        others = self._native.backward(gradient, x, weights, (rest[0], rest[1], rest[2]))
+        return (
+            found[0] if others[0] is None else others[0],
+            found[1] if others[1] is None else others[1],
+            found[2] if others[2] is None else others[2],
+        )
+
+
+def _suits_winograd(x: Tensor) -> bool:
+    return x.device.type != CUDA and x.dtype == torch.float32
 
 
 def _laid_out(images: Tensor) -> Tensor:
@@ -138,7 +177,9 @@ class _Convolving(StandardLayer):
     @property
     def is_planar(self) -> bool:
         """Does it convolve N×C×H×W images by PyTorch's kernels?"""
-        return len(self._bottom_images) == PLANAR_AXES and isinstance(self._computation, Native)
+        return len(self._bottom_images) == PLANAR_AXES and isinstance(
+            self._computation, Native | NativeOrWinograd
+        )
 
     def fillers(self) -> Sequence[pb.FillerParameter | None]:
         """Of weights and bias."""
@@ -166,15 +207,29 @@ class _Convolving(StandardLayer):
             for window, size in zip(windows, image, strict=True)
         )
         if fits and len(windows) <= MOST_AXES:
-            return Native(windows, group, self.transposed)
+            native = Native(windows, group, self.transposed)
+            return native if self.transposed or group > 1 else self._with_winograd(native, windows)
         columns = Columns(windows, positions, image)
         MemoryLimit().check(columns.count(prod(wide[:2])) * COPIES)
         return ByColumns(columns, group, self.transposed)
 
+    def _with_winograd(self, native: Native, windows: Sequence[Window]) -> Computation:
+        images, channels, *_ = self._bottom_images
+        if len(windows) != 2 or any(
+            each._replace(pad=0) != WINOGRADS_WINDOW or each.pad > 2 for each in windows
+        ):
+            return native
+        found = pays(images, channels, *self._top_images[1:])
+        pad = (windows[0].pad, windows[1].pad)
+        return NativeOrWinograd(native, Winograd(pad), found) if any(found) else native
+
     def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         """Convolve each bottom."""
         if self.is_planar and not _lies_in_planes(self.blobs[0].data_tensor):
-            self.blobs[0].lay_out_data(torch.channels_last)
+            for_winograd = (
+                isinstance(self._computation, NativeOrWinograd) and self.factor_type == torch.float32
+            )
+            self.blobs[0].lay_out_data(torch.contiguous_format if for_winograd else torch.channels_last)
         weights = self.blobs[0].data_tensor.reshape(self._weight_shape)
         bias = self.blobs[1].data_tensor if len(self.blobs) > 1 else None
         for image, result in zip(bottom, top, strict=True):
@@ -207,7 +262,8 @@ class _Convolving(StandardLayer):
 
     def _factor(self, numbers: Tensor) -> Tensor:
         """As precise as is asked for; other computations than PyTorch's kernels are float32 always."""
-        return numbers.to(self.factor_type if isinstance(self._computation, Native) else torch.float32)
+        exact = isinstance(self._computation, ByColumns)
+        return numbers.to(torch.float32 if exact else self.factor_type)
 
 
 def _as_images(shape: Shape, axis: int) -> Shape:

@@ -5,10 +5,10 @@ from math import prod
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from batchbrew.caffe.blob import Blob
 from batchbrew.caffe.layer import StandardLayer, layer
+from batchbrew.caffe.layers.products import times_transposed
 from batchbrew.caffe.product import Product
 from batchbrew.nets.shapes.axes import canonical_axis
 from batchbrew.proto import caffe_pb2 as pb
@@ -29,8 +29,10 @@ class InnerProduct(StandardLayer):
         """One matrix product."""
         x = self._rows(bottom[0])
         weights = self._weights().to(x.dtype)
-        bias = self.blobs[1].data_tensor.to(x.dtype) if len(self.blobs) > 1 else None
-        top[0].data_tensor = functional.linear(x, weights, bias).reshape(top[0].shape)
+        y = times_transposed(x, weights)
+        if len(self.blobs) > 1:
+            y += self.blobs[1].data_tensor.to(x.dtype)
+        top[0].data_tensor = y.reshape(top[0].shape)
 
     def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:
         """Gradients of weights, bias and inputs."""
@@ -46,7 +48,8 @@ class InnerProduct(StandardLayer):
         if len(self.blobs) > 1 and self.param_propagate_down[1]:
             self.blobs[1].add_diff(gradient.sum(0, dtype=torch.float32))
         if propagate_down[0]:
-            bottom[0].diff_tensor = (gradient @ self._weights().to(x.dtype)).reshape(bottom[0].shape)
+            down = times_transposed(gradient, self._weights().to(x.dtype).T)
+            bottom[0].diff_tensor = down.reshape(bottom[0].shape)
 
     def _rows(self, bottom: Blob) -> Tensor:
         axis = canonical_axis(bottom.shape, self.layer_param.inner_product_param.axis)
