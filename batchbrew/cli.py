@@ -284,6 +284,10 @@ def parity(
     table: Annotated[
         Path | None, typer.Option("--write-table", help="Put the table between the marks of this page.")
     ] = None,
+    layer_by_layer: Annotated[
+        bool, typer.Option("--layer-by-layer", help="Without what the torch engine computes at once.")
+    ] = False,
+    precision: Annotated[str, typer.Option(help="Of the torch engine: fp32 or bf16.")] = "fp32",
     caffe_python: CaffePythonOption = None,
 ) -> None:
     """Run random layers and nets in real Caffe and in the torch engine; exit 1 where the numbers differ.
@@ -297,6 +301,7 @@ def parity(
     broken = command.parity(
         rounds=rounds, types=types.split(",") if types else [], seed=seed, number=number, seconds=seconds,
         json_file=json_file, keep=keep, table=table, caffe_python=caffe_python, console=Console(soft_wrap=True),
+        layer_by_layer=layer_by_layer, precision=precision,
     )  # fmt: skip
     sys.exit(broken)
 

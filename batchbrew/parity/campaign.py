@@ -14,6 +14,7 @@ from batchbrew.parity.conditioning import judge_conditions
 from batchbrew.parity.drawing import draw, draw_cases
 from batchbrew.parity.engines import Engine, run_probe
 from batchbrew.parity.results import read_result
+from batchbrew.parity.tolerances import tolerances_of
 
 CASES_AT_ONCE = 1500  # written, computed and compared together
 BULKY_CASES_AT_ONCE = 12
@@ -131,14 +132,15 @@ class Campaign:
         for case, path in zip(cases, paths, strict=True):
             write_case(case, path)
         run_probe([self.theirs, self.ours], folder / "cases")
-        found = [
-            (compare(case, read_result(path, self.theirs.name), read_result(path, self.ours.name)), path)
-            for case, path in zip(cases, paths, strict=True)
-        ]
+        found = [(self._comparison(case, path), path) for case, path in zip(cases, paths, strict=True)]
         suspects = [pair for pair in found if pair[0].broken and not pair[0].faults]
         judged = judge_conditions(suspects, self.theirs, folder / "nudged")
         again = {id(pair[0]): verdict for pair, verdict in zip(suspects, judged, strict=True)}
         return [(again.get(id(comparison), comparison), path) for comparison, path in found]
+
+    def _comparison(self, case: Case, folder: Path) -> Comparison:
+        theirs, ours = (read_result(folder, engine.name) for engine in (self.theirs, self.ours))
+        return compare(case, theirs, ours, tolerances_of(case, self.ours.precision))
 
 
 def _batches(cases: Iterator[Case] | Sequence[Case]) -> Iterator[list[Case]]:

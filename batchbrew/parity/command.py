@@ -13,7 +13,11 @@ from batchbrew.parity.compare import Comparison
 from batchbrew.parity.drawing import check_kinds
 from batchbrew.parity.engines import bvlc, torch
 from batchbrew.parity.table import as_json, check_page, in_words, print_table, report, write_table
+from batchbrew.parity.tolerances import BF16
+from batchbrew.solver.precision import DEFAULT_PRECISION
 from batchbrew.training.engines import find_caffe_python
+
+PRECISIONS = (DEFAULT_PRECISION, BF16)  # that a CPU has
 
 
 def parity(
@@ -28,6 +32,8 @@ def parity(
     table: Path | None,
     caffe_python: Path | None,
     console: Console,
+    layer_by_layer: bool = False,
+    precision: str = "fp32",
 ) -> int:
     """Compare the engines and print what was found; return the exit code, 1 if a tolerance is broken.
 
@@ -38,22 +44,31 @@ def parity(
         raise InputError("--number is the number of a case of one type: name that with --types")
     if number is not None and seconds is not None:
         raise InputError("--number computes one case, --seconds many: leave one of them away")
+    if precision not in PRECISIONS:
+        raise InputError(
+            f"--precision {precision}: there are {', '.join(PRECISIONS)}: both engines compute on the CPU"
+        )
     if table is not None:
         check_page(table)
+    options = " ".join(
+        ["--layer-by-layer"] * layer_by_layer
+        + [f"--precision {precision}"] * (precision != DEFAULT_PRECISION)
+    )
 
     def tell(comparison: Comparison) -> None:
-        console.print(in_words(comparison), style="red", markup=False)
+        console.print(in_words(comparison, options), style="red", markup=False)
 
     theirs = bvlc(find_caffe_python(caffe_python).path)
     with console.status("drawing") as status:
-        campaign = Campaign(theirs, torch(), keep, tell, status.update)
+        ours = torch(precision=precision, fuses=not layer_by_layer)
+        campaign = Campaign(theirs, ours, keep, tell, status.update)
         if number is not None:
             tallies = campaign.one(kinds[0], seed, number)
         elif seconds is not None:
             tallies = _for_seconds(campaign, kinds, seed, seconds, console)
         else:
             tallies = campaign.rounds(kinds, seed, rounds)
-    found = report(tallies, seed=seed, rounds=rounds, number=number, seconds=seconds)
+    found = report(tallies, options, seed=seed, rounds=rounds, number=number, seconds=seconds)
     print_table(found, console)
     if json_file is not None:
         write_file(json_file, as_json(found))

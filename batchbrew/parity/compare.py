@@ -9,23 +9,31 @@ it is relative to the largest: |a - b| / M; and M, of a parameter's gradient, is
 gradient of the same layer: that of a bias before a BatchNorm would be 0 if nothing were rounded. Infinities and
 nans must be the same at the same places. Where all of Caffe's numbers are 0, all of ours must be.
 
+Where ours computes with bfloat16, which has 8 bits, each sum is off by about as much as its largest part may be: there
+numbers of a single layer, too, are relative to the largest. In a net, in which a ReLU's kink is crossed by some of many
+numbers, what is compared is the root of the mean square of a - b, by that of a; and of a parameter's gradient by a
+tenth of the largest one of the net at least, as factors and weights before a BatchNorm, also, may have none but
+rounding.
+
 A net's loss is a sum of many numbers: its difference is relative to the sum of their magnitudes. Diffs that
 nobody wanted (wanted.py) are not compared.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from batchbrew.parity.case import Case
 from batchbrew.parity.random_layers import broken_properties
 from batchbrew.parity.results import Refused, Result
 from batchbrew.parity.specimens.values import Array
+from batchbrew.parity.tolerances import FP32, Tolerances
 from batchbrew.parity.wanted import unwanted_diffs
 
-FORWARD_TOLERANCE = 1e-5  # data of blobs, and what layers collect in their parameters
-GRADIENT_TOLERANCE = 1e-4  # diffs of blobs and parameters
 SMALL = 0.1  # of the largest: from here on a single layer's numbers are compared relative to themselves
 OUR_WORD = "InputError"  # the exception by which ours is to refuse
 
@@ -42,8 +50,8 @@ class Worst:
 class Comparison:
     """`refused`: neither engine computes it. `faults`: where they disagree in kind, not in degree, in words.
 
-    `ill_conditioned`: the case magnifies rounding; `times_own` is then how many times as large as Caffe's
-    difference from itself ours is (conditioning.py).
+    `tolerances`: those of the case. `ill_conditioned`: it magnifies rounding; `times_own` is then how many times as
+    large as Caffe's difference from itself ours is (conditioning.py).
     """
 
     case: Case
@@ -53,6 +61,7 @@ class Comparison:
     faults: tuple[str, ...] = ()
     ill_conditioned: bool = False
     times_own: float = 0.0
+    tolerances: Tolerances = FP32
 
     @property
     def broken(self) -> bool:
@@ -62,7 +71,10 @@ class Comparison:
     @property
     def excess(self) -> float:
         """The worst difference in units of its tolerance."""
-        return max(self.forward.difference / FORWARD_TOLERANCE, self.gradient.difference / GRADIENT_TOLERANCE)
+        return max(
+            self.forward.difference / self.tolerances.forward,
+            self.gradient.difference / self.tolerances.gradient,
+        )
 
 
 def difference(theirs: Array, ours: Array, small: float = SMALL, least: float = 0.0) -> float:
@@ -86,37 +98,62 @@ def difference(theirs: Array, ours: Array, small: float = SMALL, least: float = 
     return float((np.abs(a - b) / np.maximum(size, small * largest)).max())
 
 
-def compare(case: Case, theirs: Result, ours: Result) -> Comparison:
+def rough_difference(theirs: Array, ours: Array, least: float = 0.0) -> float:
+    """|a - b| / |a|, of each the root of the mean square; `least` is what that of a is taken to be at least."""
+    exact = difference(theirs, ours, 1.0, least)
+    if not exact or not np.isfinite(exact):
+        return exact
+    finite = np.isfinite(theirs)
+    apart = ours[finite].astype(np.float64) - theirs[finite].astype(np.float64)
+    return _root_mean_square(apart) / max(_root_mean_square(theirs[finite]), least)
+
+
+def _root_mean_square(numbers: NDArray[np.floating[Any]]) -> float:
+    return float(np.sqrt(np.mean(np.square(numbers, dtype=np.float64)))) if numbers.size else 0.0
+
+
+def compare(case: Case, theirs: Result, ours: Result, tolerances: Tolerances = FP32) -> Comparison:
     """`theirs` is real Caffe's."""
     if theirs.refused or ours.refused:
         faults = tuple(_faults_of_refusals(case, theirs.refused, ours.refused))
-        return Comparison(case, refused=bool(theirs.refused and ours.refused), faults=faults)
+        return Comparison(
+            case, refused=bool(theirs.refused and ours.refused), faults=faults, tolerances=tolerances
+        )
     faults = (*_unlike_nets(theirs, ours), *broken_properties(case, theirs, ours))
     keys = set(theirs.arrays) ^ set(ours.arrays)
     if keys:
         return Comparison(case, faults=(*faults, f"only one engine has {', '.join(sorted(keys))}"))
-    measured = dict(_differences(case, theirs, ours))
+    measured = dict(_differences(case, theirs, ours, tolerances.roughly))
     return Comparison(
         case,
         forward=_worst(measured, ("data", "parameter", "loss", "file")),
         gradient=_worst(measured, ("diff", "gradient")),
         faults=faults,
+        tolerances=tolerances,
     )
 
 
-def _differences(case: Case, theirs: Result, ours: Result) -> Iterator[tuple[str, float]]:
+def _differences(case: Case, theirs: Result, ours: Result, roughly: bool) -> Iterator[tuple[str, float]]:
     unwanted = unwanted_diffs(case)
-    small = 1.0 if case.several_layers else SMALL
+    small = 1.0 if case.several_layers or roughly else SMALL
     for key, array in theirs.arrays.items():
         number, what, *name = key.split("|")
         if what == "loss":
-            off = abs(float(array) - float(ours.arrays[key])) / _magnitude_of_loss(theirs, number)
-            yield key, 0.0 if case.random else off
+            yield key, 0.0 if case.random else _loss_difference(theirs, ours, number)
         elif (what != "diff" or name[0] not in unwanted) and (not case.random or key.endswith("|data|label")):
-            least = 0.0
-            if what == "gradient" and case.several_layers:
-                least = SMALL * _largest_gradient(theirs, number, name[0])
-            yield key, difference(array, ours.arrays[key], small, least)
+            of_parameter = what == "gradient" and case.several_layers
+            if roughly and case.several_layers:
+                least = SMALL * _typical_gradient(theirs, number) if of_parameter else 0.0
+                yield key, rough_difference(array, ours.arrays[key], least)
+            else:
+                least = SMALL * _largest_gradient(theirs, number, name[0]) if of_parameter else 0.0
+                yield key, difference(array, ours.arrays[key], small, least)
+
+
+def _typical_gradient(theirs: Result, number: str) -> float:
+    """Of that parameter of the net whose gradient is largest."""
+    own = f"{number}|gradient|"
+    return max(_root_mean_square(array) for key, array in theirs.arrays.items() if key.startswith(own))
 
 
 def _largest_gradient(theirs: Result, number: str, layer: str) -> float:
@@ -126,16 +163,18 @@ def _largest_gradient(theirs: Result, number: str, layer: str) -> float:
     )
 
 
-def _magnitude_of_loss(theirs: Result, number: str) -> float:
-    """The sum of |weight · number| over all that goes into the loss."""
+def _loss_difference(theirs: Result, ours: Result, number: str) -> float:
+    """Relative to the sum of |weight · number| over all that goes into the loss."""
     assert theirs.net is not None
-    return (
-        sum(
-            abs(weight) * float(np.abs(theirs.arrays[f"{number}|data|{blob}"], dtype=np.float64).sum())
-            for blob, weight in theirs.net["loss_weights"].items()
-        )
-        or 1.0
+    a, b = (float(result.arrays[f"{number}|loss"]) for result in (theirs, ours))
+    if not (math.isfinite(a) and math.isfinite(b)):
+        return 0.0 if a == b or (math.isnan(a) and math.isnan(b)) else math.inf
+    magnitude = sum(
+        abs(weight) * float(np.abs(theirs.arrays[f"{number}|data|{blob}"], dtype=np.float64).sum())
+        for blob, weight in theirs.net["loss_weights"].items()
+        if weight
     )
+    return abs(a - b) / (magnitude or 1.0)
 
 
 def _worst(measured: Mapping[str, float], words: tuple[str, ...]) -> Worst:

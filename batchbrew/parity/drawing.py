@@ -15,6 +15,7 @@ from batchbrew.parity.exercises import is_expected_to_be_built, layer_case
 from batchbrew.parity.filler_cases import filler_case
 from batchbrew.parity.generated_nets import NETS, generated_case
 from batchbrew.parity.image_sources import data_case, image_data_case, window_data_case
+from batchbrew.parity.random_chains import chain_case
 from batchbrew.parity.random_nets import stack_case, wiring_case
 from batchbrew.parity.specimens.specimens import MAKERS
 
@@ -32,6 +33,7 @@ KINDS: dict[str, Draw] = {
     "filler": filler_case,
     "wiring": wiring_case,
     "stack": stack_case,
+    "chain": chain_case,
     **dict.fromkeys(NETS, generated_case),
 }
 TRIES = 10  # for each configuration that can be built, at most so many are drawn

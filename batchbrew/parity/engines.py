@@ -1,5 +1,6 @@
 """The two engines, and running the probe in both at once."""
 
+import json
 import os
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -16,13 +17,24 @@ ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "GLOG_minlog
 
 @dataclass(frozen=True)
 class Engine:
-    """`command` runs a script in which `import caffe` is this engine. `cases_a_process`, `gpu`: see the probe."""
+    """`command` runs a script in which `import caffe` is this engine. `cases_a_process`: see the probe.
+
+    What is set in it, if not None: `gpu`, the number of the one that computes; `precision` as set_precision takes it;
+    `fuses`: are layers computed at once where they can be?
+    """
 
     name: str
     command: Sequence[str]
     cases_a_process: int
     environment: Mapping[str, str] = field(default_factory=dict)
     gpu: int | None = None
+    precision: str | None = None
+    fuses: bool | None = None
+
+    def settings(self) -> str:
+        """What the probe is to set, as it reads it."""
+        wanted = {"gpu": self.gpu, "precision": self.precision, "fuses": self.fuses}
+        return json.dumps({name: value for name, value in wanted.items() if value is not None})
 
 
 def bvlc(caffe_python: Path, name: str = "bvlc") -> Engine:
@@ -30,10 +42,12 @@ def bvlc(caffe_python: Path, name: str = "bvlc") -> Engine:
     return Engine(name, [str(caffe_python)], cases_a_process=1)
 
 
-def torch(name: str = "torch", gpu: int | None = None) -> Engine:
-    """Ours; starting a process anew is expensive, and rarely needed."""
+def torch(
+    name: str = "torch", gpu: int | None = None, precision: str | None = None, fuses: bool | None = None
+) -> Engine:
+    """Ours, as its users have it but for what is set; starting a process anew is expensive, and rarely needed."""
     ours = torch_engine()
-    return Engine(name, ours.command, cases_a_process=200, environment=ours.environment, gpu=gpu)
+    return Engine(name, ours.command, 200, ours.environment, gpu=gpu, precision=precision, fuses=fuses)
 
 
 def run_probe(engines: Sequence[Engine], folder: Path, timeout_seconds: float = 3600) -> None:
@@ -62,8 +76,7 @@ def run_probe(engines: Sequence[Engine], folder: Path, timeout_seconds: float = 
 
 def _start(engine: Engine, folder: Path) -> "subprocess.Popen[str]":
     command = [*engine.command, str(PROBE), str(folder), engine.name, str(engine.cases_a_process)]
-    if engine.gpu is not None:
-        command.append(str(engine.gpu))
+    command.append(engine.settings())
     environment = {**os.environ, **ENVIRONMENT, **engine.environment}
     return subprocess.Popen(
         command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True

@@ -1,9 +1,9 @@
 """The probe: computes cases in whatever engine `import caffe` gives, and writes down all that came of them.
 
-It is run by path, `PYTHON probe.py FOLDER ENGINE CASES_A_PROCESS [GPU]`, in real Caffe's interpreter (Python 3.6 and
-up; standard library, numpy and pycaffe alone) and, by `python -m batchbrew.caffe probe.py ...`, in ours: the same
-lines for both. GPU is the number of the one that computes; without it the CPU does. FOLDER holds a folder for each
-case (batchbrew/parity/case.py writes them):
+It is run by path, `PYTHON probe.py FOLDER ENGINE CASES_A_PROCESS SETTINGS`, in real Caffe's interpreter (Python 3.6
+and up; standard library, numpy and pycaffe alone) and, by `python -m batchbrew.caffe probe.py ...`, in ours: the same
+lines for both. SETTINGS is JSON, of which each may be missing: {"gpu": NUMBER, "precision": NAME, "fuses": BOOLEAN};
+without a GPU the CPU computes. FOLDER holds a folder for each case (batchbrew/parity/case.py writes them):
 
     net.prototxt  case.json  arrays.npz   and what files the net reads, which it names as ../NAME
 
@@ -17,7 +17,7 @@ import os
 import re
 import signal
 import sys
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List
 
 # Run by path, this file's folder comes first, and its modules would hide others of their names.
 sys.path[:] = sys.path[1:]
@@ -153,14 +153,23 @@ def write_last_words(folder: str, engine: str, status: int) -> None:
     write_result(os.path.join(folder, engine), {"refused": refused})
 
 
-def run_some(caffe: Any, folders: List[str], engine: str, gpu: Optional[int]) -> int:
+def set_up(caffe: Any, settings: Dict[str, Any]) -> None:
+    """Say how to compute. What real Caffe does not have nobody should ask it for: that is an AttributeError."""
+    if "gpu" in settings:
+        caffe.set_device(settings["gpu"])
+        caffe.set_mode_gpu()
+    if "precision" in settings:
+        caffe.set_precision(settings["precision"])
+    if "fuses" in settings:
+        caffe.set_fusing(settings["fuses"])
+
+
+def run_some(caffe: Any, folders: List[str], engine: str, settings: Dict[str, Any]) -> int:
     """Compute the first cases of `folders` in a child process; returns how many of them are done with."""
     child = os.fork()
     if child == 0:
         try:
-            if gpu is not None:  # in the child: what has begun to use a GPU cannot be forked
-                caffe.set_device(gpu)
-                caffe.set_mode_gpu()
+            set_up(caffe, settings)  # in the child: what has begun to use a GPU cannot be forked
             for folder in folders:
                 run_case(caffe, folder, engine)
             os._exit(0)  # a Caffe built with Boost.Python can crash while the interpreter tears its nets down
@@ -179,7 +188,7 @@ def main() -> None:
     import caffe
 
     root, engine, cases_a_process = os.path.abspath(sys.argv[1]), sys.argv[2], int(sys.argv[3])
-    gpu = int(sys.argv[4]) if len(sys.argv) > 4 else None
+    settings = json.loads(sys.argv[4])
     folders = [os.path.join(root, name) for name in sorted(os.listdir(root))]
     folders = [folder for folder in folders if os.path.exists(os.path.join(folder, "case.json"))]
     for folder in folders:
@@ -187,7 +196,7 @@ def main() -> None:
         open(os.path.join(folder, engine, "log"), "w").close()
     done = 0
     while done < len(folders):
-        done += run_some(caffe, folders[done : done + cases_a_process], engine, gpu)
+        done += run_some(caffe, folders[done : done + cases_a_process], engine, settings)
     types = list(caffe.layer_type_list())
     print(json.dumps({"cases": len(folders), "layer_types": types, "file": caffe.__file__}))
     sys.stdout.flush()

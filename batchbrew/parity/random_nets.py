@@ -7,6 +7,7 @@ import numpy as np
 
 from batchbrew.nets.shapes import NetworkShapes, Shape, ShapeError, infer_shapes
 from batchbrew.parity.case import Case, Pass
+from batchbrew.parity.exercises import NORMALISING
 from batchbrew.parity.parameters import parameter_values
 from batchbrew.parity.specimens.chance import maybe
 from batchbrew.parity.specimens.values import Array, integers, usual
@@ -27,10 +28,14 @@ def wiring_case(kind: str, seed: int, number: int) -> Case:
     for layer in net.layer:
         if layer.type in NEVER_IN_PLACE and layer.top[0] in layer.bottom:
             layer.top[0] = layer.name
+        if (
+            layer.type in NORMALISING
+        ):  # whose answer to a loss_weight is an exact 0, or what rounding makes of it
+            layer.ClearField("loss_weight")
     drops = any(layer.type == "Dropout" for layer in net.layer)
     phase = pb.TEST if drops or maybe(random, 0.4) else pb.TRAIN
     net.force_backward = maybe(random, 0.6)
-    return _case(random, kind, seed, number, net, phase, {"a": (2, 4), "b": (2, 4)}, 2)
+    return net_case(random, kind, seed, number, net, phase, {"a": (2, 4), "b": (2, 4)}, 2)
 
 
 def stack_case(kind: str, seed: int, number: int) -> Case:
@@ -45,8 +50,8 @@ def stack_case(kind: str, seed: int, number: int) -> Case:
     blob = "data"
     for index in range(random.randint(3, 8)):
         blob = _append(random, net, blob, f"l{index}", phase)
-    _end(random, net, blob)
-    return _case(
+    append_loss(random, net, blob)
+    return net_case(
         random, kind, seed, number, net, phase, {"data": shape, "label": (images,)}, random.randint(1, 2)
     )
 
@@ -64,7 +69,8 @@ def _append(random: Random, net: pb.NetParameter, blob: str, name: str, phase: i
     return top
 
 
-def _end(random: Random, net: pb.NetParameter, blob: str) -> None:
+def append_loss(random: Random, net: pb.NetParameter, blob: str) -> None:
+    """Scores and their loss."""
     layer = net.layer.add(name="scores", type="InnerProduct", bottom=[blob], top=["scores"])
     layer.inner_product_param.num_output = CLASSES
     loss = random.choice(["SoftmaxWithLoss", "SoftmaxWithLoss", "HingeLoss"])
@@ -189,7 +195,7 @@ _PIECES = (
 )
 
 
-def _case(
+def net_case(
     random: Random,
     kind: str,
     seed: int,
@@ -199,6 +205,7 @@ def _case(
     shapes: dict[str, Shape],
     count: int,
 ) -> Case:
+    """The case of a net of several layers; `shapes` are those of its inputs, `count` is how many passes it has."""
     generator = np.random.default_rng(random.getrandbits(64))
     try:
         built = infer_shapes(net, phase)

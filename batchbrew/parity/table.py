@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from batchbrew.atomic import write_file
 from batchbrew.errors import InputError
 from batchbrew.parity.campaign import Tally
 from batchbrew.parity.case import Case
-from batchbrew.parity.compare import FORWARD_TOLERANCE, GRADIENT_TOLERANCE, Comparison, Worst
+from batchbrew.parity.compare import Comparison, Worst
+from batchbrew.parity.tolerances import BF16, BF16_LAYER, BF16_NET, FP32
 
 BEGIN, END = "<!-- parity table: begin -->", "<!-- parity table: end -->"
 HEADINGS = (
@@ -23,13 +25,16 @@ ON_SCREEN = ("type", "cases", "refused", "unclear", "forward", "gradient", "verd
 Report = dict[str, Any]
 
 
-def report(tallies: Mapping[str, Tally], **about: object) -> Report:
-    """Everything found, for JSON; `about` says how it was drawn."""
+def report(tallies: Mapping[str, Tally], options: str = "", **about: object) -> Report:
+    """Everything found, for JSON; `about` says how it was drawn, `options` are those that say how ours computed."""
     return {
         **about,
-        "forward_tolerance": FORWARD_TOLERANCE,
-        "gradient_tolerance": GRADIENT_TOLERANCE,
-        "types": {kind: _report_of(tally) for kind, tally in tallies.items()},
+        "options": options,
+        "tolerances": {
+            "fp32": asdict(FP32),
+            "bf16": {"layer": asdict(BF16_LAYER), "net": asdict(BF16_NET)},
+        },
+        "types": {kind: _report_of(tally, options) for kind, tally in tallies.items()},
     }
 
 
@@ -38,15 +43,15 @@ def as_json(found: Report) -> str:
     return json.dumps(found, indent=2, allow_nan=False) + "\n"
 
 
-def _report_of(tally: Tally) -> Report:
+def _report_of(tally: Tally, options: str) -> Report:
     return {
         "configurations": tally.configurations,
         "refused_by_both": tally.refused,
         "ill_conditioned": tally.ill_conditioned,
         "ill_conditioned_times_own": tally.times_own,
-        "worst_forward": _worst(*tally.forward),
-        "worst_gradient": _worst(*tally.gradient),
-        "broken": [_broken(comparison) for comparison in tally.broken],
+        "worst_forward": _worst(*tally.forward, options),
+        "worst_gradient": _worst(*tally.gradient, options),
+        "broken": [_broken(comparison, options) for comparison in tally.broken],
     }
 
 
@@ -54,16 +59,16 @@ def _finite(number: float) -> float | None:
     return number if number < float("inf") else None
 
 
-def _worst(worst: Worst, case: Case | None) -> Report:
+def _worst(worst: Worst, case: Case | None, options: str) -> Report:
     told: Report = {"difference": _finite(worst.difference)}
     if case is not None and worst.difference:
-        told |= {"where": worst.where, "reproduce": reproduce(case)}
+        told |= {"where": worst.where, "reproduce": reproduce(case, options)}
     return told
 
 
-def _broken(comparison: Comparison) -> Report:
+def _broken(comparison: Comparison, options: str) -> Report:
     return {
-        "reproduce": reproduce(comparison.case),
+        "reproduce": reproduce(comparison.case, options),
         "faults": list(comparison.faults),
         "forward": {"difference": _finite(comparison.forward.difference), "where": comparison.forward.where},
         "gradient": {
@@ -73,22 +78,25 @@ def _broken(comparison: Comparison) -> Report:
     }
 
 
-def reproduce(case: Case) -> str:
+def reproduce(case: Case, options: str = "") -> str:
     """The command that computes this one case again and leaves its folder."""
-    return f"batchbrew parity --types {case.kind} --seed {case.seed} --number {case.number} --keep kept"
+    which = f"--types {case.kind} --seed {case.seed} --number {case.number}"
+    return " ".join(filter(None, ["batchbrew parity", which, options, "--keep kept"]))
 
 
-def in_words(comparison: Comparison) -> str:
+def in_words(comparison: Comparison, options: str = "") -> str:
     """A broken case in one line: what is wrong, and how to see it again."""
     case = comparison.case
     wrong = list(comparison.faults)
     for what, worst, tolerance in (
-        ("forward", comparison.forward, FORWARD_TOLERANCE),
-        ("gradient", comparison.gradient, GRADIENT_TOLERANCE),
+        ("forward", comparison.forward, comparison.tolerances.forward),
+        ("gradient", comparison.gradient, comparison.tolerances.gradient),
     ):
         if worst.difference > tolerance:
             wrong.append(f"{what} {worst.difference:.1e} ({worst.where})")
-    return f"{case.kind} {case.number}, seed {case.seed}: {'; '.join(wrong)}. Again: {reproduce(case)}"
+    return (
+        f"{case.kind} {case.number}, seed {case.seed}: {'; '.join(wrong)}. Again: {reproduce(case, options)}"
+    )
 
 
 def rows(found: Report) -> list[tuple[str, ...]]:
@@ -137,15 +145,23 @@ def print_table(found: Report, console: Console) -> None:
 
 def markdown(found: Report) -> str:
     """The same table for a page, with a line on how it was made."""
+    options = found["options"]
     lines = [
-        f"Seed {found['seed']}, tolerances {found['forward_tolerance']:g} forward and "
-        f"{found['gradient_tolerance']:g} for gradients.",
+        f"Seed {found['seed']}{f', with {options}' if options else ''}; tolerances {_tolerances(options)}.",
         "",
         f"| {' | '.join(HEADINGS)} |",
         "| --- | --: | --: | --: | --: | --: | --- |",
         *(f"| {' | '.join(row)} |" for row in rows(found)),
     ]
     return "\n".join(lines)
+
+
+def _tolerances(options: str) -> str:
+    exact = f"{FP32.forward:g} forward and {FP32.gradient:g} for gradients"
+    if BF16 not in options:
+        return exact
+    layers, nets = (f"{each.forward:.2g} and {each.gradient:.2g}" for each in (BF16_LAYER, BF16_NET))
+    return f"{layers} for layers that round, {nets} for nets that have them, {exact} for all others"
 
 
 def check_page(page: Path) -> str:

@@ -13,7 +13,8 @@ import pytest
 from numpy.typing import NDArray
 
 from batchbrew import caffe
-from batchbrew.parity.compare import FORWARD_TOLERANCE, difference
+from batchbrew.parity.compare import difference
+from batchbrew.parity.tolerances import FP32
 from batchbrew.proto import caffe_pb2 as pb
 from batchbrew.proto.binary import read_binary
 from tests.conftest import RunCaffe
@@ -167,7 +168,7 @@ def test_every_parameter_and_every_layers_tops(folder: Path, name: str) -> None:
         if key.startswith("parameter"):
             assert np.array_equal(ours[key], array), key
         else:
-            assert difference(array, ours[key]) <= FORWARD_TOLERANCE, key
+            assert difference(array, ours[key]) <= FP32.forward, key
 
 
 def test_of_layers_that_share_parameters_the_last_in_the_file_counts(folder: Path) -> None:

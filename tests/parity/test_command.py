@@ -15,7 +15,7 @@ from batchbrew.parity.table import BEGIN, END
 
 @pytest.fixture(autouse=True)
 def _twice_the_same_engine(caffe_python: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(command, "torch", lambda: bvlc(caffe_python, "again"))
+    monkeypatch.setattr(command, "torch", lambda **_: bvlc(caffe_python, "again"))
 
 
 def parity(*options: object) -> Result:

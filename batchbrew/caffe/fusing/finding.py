@@ -10,6 +10,7 @@ from batchbrew.caffe.gradient_flow import GradientFlow
 from batchbrew.caffe.layer import Layer
 from batchbrew.caffe.layers.batch_norm import BatchNorm
 from batchbrew.caffe.layers.convolution import Convolution
+from batchbrew.caffe.layers.dropout import Dropout
 from batchbrew.caffe.layers.rectified import ReLU
 from batchbrew.caffe.layers.scale import Scale
 
@@ -61,7 +62,18 @@ class _Finder:
             return False
         if isinstance(layer, Scale):
             return layer.layer_param.scale_param.axis == 1 and layer.blobs[0].shape == bottom[0].shape[1:2]
-        return isinstance(layer, Convolution) or not layer.layer_param.relu_param.negative_slope
+        if isinstance(layer, Convolution):
+            return True
+        return not layer.layer_param.relu_param.negative_slope and self._keeps_its_zeros(index)
+
+    def _keeps_its_zeros(self, index: int) -> bool:
+        """In place, Caffe's ReLU lets gradients through where its top is not 0 at the end, whoever wrote it last."""
+        top = self._tops[index][0]
+        return self._bottoms[index][0] is not top or all(
+            isinstance(layer, Dropout | ReLU)
+            for layer, tops in zip(self._layers[index + 1 :], self._tops[index + 1 :], strict=True)
+            if any(each is top for each in tops)
+        )
 
     def _passes_back(self, index: int) -> bool:
         """Is there a gradient for the layer before, if that runs backward?"""
