@@ -91,7 +91,8 @@ class _Finder:
         return DataConvolution(chain, layer, self._bottoms[index][0], self._tops[index][0])
 
     def _continues_to_convolution(self, index: int) -> bool:
+        """Is there one that runs backward? Behind it is a loss then."""
         layer = self._layers[index]
-        if type(layer) is not Convolution or not self._continues(index):
+        if type(layer) is not Convolution or not self._flow.layers[index] or not self._continues(index):
             return False
         return layer.is_planar and layer.layer_param.convolution_param.group == 1
