@@ -121,6 +121,11 @@ class Blob(Uncopied):
         """The same as it is held."""
         return self._data.lasting(self._shape)
 
+    @property
+    def has_data_by_hand(self) -> bool:
+        """May the numbers be other ones than a layer has assigned, as somebody has, or had, a view of them?"""
+        return self._data.is_by_hand
+
     def defer_data(self, make: Callable[[], Tensor]) -> None:
         """Assign what `make` gives, which is called when somebody asks for it. It must not depend on anything that
         may change until then.

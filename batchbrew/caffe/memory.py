@@ -93,6 +93,7 @@ class Memory:
             self.replace(make())
         else:
             self._head, self._host, self._device, self._later = Head.NOWHERE, None, None, make
+            self._kept_elsewhere = self._shown = False
 
     @property
     def deferred(self) -> Callable[[], Tensor] | None:
@@ -106,6 +107,7 @@ class Memory:
         """
         if self._viewed() is None:
             self._head, self._host, self._device, self._later = Head.NOWHERE, None, None, why
+            self._kept_elsewhere = self._shown = False
 
     def _arrive(self) -> None:
         """Call what gives the numbers."""

@@ -53,6 +53,8 @@ class Passes:
         while index < indices.stop:
             unit = self._unit(self._by_first.get(index), indices)
             ran = range(index, index + 1 if unit is None else unit.last + 1)
+            if unit is None:
+                self._run_apart(index)
             for each in ran:
                 self._call("before_forward", each)
                 with self._explaining(each):
@@ -63,11 +65,9 @@ class Passes:
                 with self._explaining(unit.last):
                     unit.forward(keep=lifetimes is None)
                 self._ran.add(unit.first)
-            elif index in self._members:
-                self._ran.discard(self._members[index].first)
-            for blob, weight in zip(self._tops[index], self._loss_weights[index], strict=True):
-                if weight:
-                    loss = loss + (blob.data_tensor * blob.diff_tensor).sum()
+            loss = loss + self._weighted(
+                ran[-1]
+            )  # what Caffe weights within a unit it would split, so that it is none
             if lifetimes is not None:
                 lifetimes.after_forward(ran)
             self._call("after_forward", index)
@@ -81,7 +81,7 @@ class Passes:
         index = indices.stop - 1
         while index >= indices.start:
             unit = self._unit(self._by_last.get(index), indices)
-            if unit is not None and unit.first in self._ran:
+            if unit is not None and unit.first in self._ran and not (lifetimes is None and unit.is_touched):
                 ran = range(unit.first, unit.last + 1)
                 with self._explaining(unit.last):
                     unit.backward(keep=lifetimes is None)
@@ -100,14 +100,26 @@ class Passes:
         self._call("before_backward", index)
         if self._flow.layers[index]:
             with self._explaining(index):
-                unit = self._members.get(index)
-                if unit is not None and unit.first in self._ran:
-                    unit.hand_over()
-                    self._ran.remove(unit.first)
+                self._run_apart(index)
                 self._layers[index].backward(
                     self._tops[index], self._flow.bottoms[index], self._bottoms[index]
                 )
         self._call("after_backward", index)
+
+    def _run_apart(self, index: int) -> None:
+        """The layer is to run alone: those of its unit need what their latest passes, which were at once, have left."""
+        unit = self._members.get(index)
+        if unit is not None and unit.first in self._ran:
+            unit.hand_over()
+            self._ran.remove(unit.first)
+
+    def _weighted(self, index: int) -> Tensor | float:
+        """What the tops of a layer add to the loss."""
+        found: Tensor | float = 0.0
+        for blob, weight in zip(self._tops[index], self._loss_weights[index], strict=True):
+            if weight:
+                found = found + (blob.data_tensor * blob.diff_tensor).sum()
+        return found
 
     def _unit(self, unit: Unit | None, indices: range) -> Unit | None:
         """The unit, if it can run: all of it is to, and nobody looks on."""

@@ -17,7 +17,16 @@ class DataConvolution:
 
     writes_again = False
 
-    def __init__(self, chain: NormalisedChain, convolution: Convolution, bottom: Blob, top: Blob) -> None:
+    def __init__(
+        self,
+        chain: NormalisedChain,
+        convolution: Convolution,
+        bottom: Blob,
+        top: Blob,
+        passes: bool,
+    ) -> None:
+        """`passes`: in Caffe the convolution's bottom gets a gradient."""
+        self._passes = passes
         self.first, self.last = chain.first, chain.last + 1
         self._chain = chain
         self._convolution = convolution
@@ -32,7 +41,7 @@ class DataConvolution:
     def backward(self, keep: bool) -> None:
         """Gradients of weights, bias, factors and shifts; those of the blobs when they are asked for."""
         convolution, scale = self._convolution, self._chain.scale
-        asked = scale.param_propagate_down if scale is not None else [False]
+        asked = scale.param_propagate_down if scale is not None and self._chain.scale_learns else [False]
         if not any(asked):
             convolution.backward([self._top], [False], [self._bottom])
         else:
@@ -75,7 +84,7 @@ class DataConvolution:
             self._bottom.drop_diff(NOT_KEPT)
             chain.forget()
             return
-        dy, weights = self._top.held_diff, self._convolution.blobs[0].data_tensor.clone()
+        dy, weights = self._top.lasting_diff, self._convolution.blobs[0].data_tensor.clone()
         x, convolution = self._bottom.held_lasting_data, self._convolution
 
         def of_input() -> Tensor:
@@ -83,7 +92,13 @@ class DataConvolution:
             assert gradient is not None
             return gradient
 
-        chain.defer_gradients(of_input)
+        if self._passes:
+            chain.defer_gradients(of_input)
+
+    @property
+    def is_touched(self) -> bool:
+        """The data of BatchNorm's or Scale's tops."""
+        return self._chain.is_touched
 
     def let_go(self) -> None:
         """Not asked for."""

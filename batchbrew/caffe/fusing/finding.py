@@ -88,7 +88,8 @@ class _Finder:
             return None
         layer = self._layers[index]
         assert isinstance(layer, Convolution)
-        return DataConvolution(chain, layer, self._bottoms[index][0], self._tops[index][0])
+        passes = self._flow.bottoms[index][0]
+        return DataConvolution(chain, layer, self._bottoms[index][0], self._tops[index][0], passes)
 
     def _continues_to_convolution(self, index: int) -> bool:
         """Is there one that runs backward? Behind it is a loss then."""

@@ -99,8 +99,8 @@ class NormalisedChain:
         if not self._members[-1].learns:
             return
         of, (factors, shifts) = self._kept, self._scaling()
-        dy = self.top.diff_like(of.x)
-        asked = self.scale.param_propagate_down if self.scale is not None and self._scale_learns else []
+        dy = (self.top.lasting_diff if keep else self.top.held_diff).to(of.x.dtype)
+        asked = self.scale.param_propagate_down if self.scale is not None and self.scale_learns else []
         y = self.top.held_data if self.rectifies and self._let_go else of.y
         dx, of_factors, of_shifts = gradients(
             dy, y, of.x, of.how.mean, of.how.inverse, factors, shifts,
@@ -120,7 +120,8 @@ class NormalisedChain:
             self._pass = None
 
     @property
-    def _scale_learns(self) -> bool:
+    def scale_learns(self) -> bool:
+        """Does the Scale run backward?"""
         return any(isinstance(each.layer, Scale) and each.learns for each in self._members)
 
     def _leave_diffs_between(self, dy: Tensor, factors: Tensor | None, keep: bool) -> None:
@@ -138,6 +139,11 @@ class NormalisedChain:
                 blob.defer_diff(partial(_masked, dy, self._kept.y, own))
             else:
                 blob.drop_diff(NOT_KEPT)
+
+    @property
+    def is_touched(self) -> bool:
+        """Who has looked at data may have written them, too."""
+        return any(each.top.has_data_by_hand for each in self._members)
 
     def normalised(self) -> Tensor:
         """x̂ of the last forward pass."""
@@ -177,7 +183,9 @@ class NormalisedChain:
 
     def hand_over(self) -> None:
         """x̂, which BatchNorm keeps, and Scale where it works in place."""
-        of = self._kept
+        of = self._pass
+        if of is None:
+            return
         numbers = self.normalised()
         self._norm.keep(numbers, of.how.inverse)
         for member in self._members:

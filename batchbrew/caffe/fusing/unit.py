@@ -16,6 +16,10 @@ class Unit(Protocol):
     writes_again: bool
     """Can its last top's data be let go, and be computed again?"""
 
+    @property
+    def is_touched(self) -> bool:
+        """May somebody have written what the layers' own backward passes would read, since the forward pass?"""
+
     def forward(self, keep: bool) -> None:
         """The layers' forward passes. Raises what they raise."""
 

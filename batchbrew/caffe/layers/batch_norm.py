@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from batchbrew.caffe.blob import Blob
-from batchbrew.caffe.layer import StandardLayer, layer
-from batchbrew.caffe.layers.normalising import apply, statistics
+from batchbrew.caffe.layer import LayerError, StandardLayer, layer
+from batchbrew.caffe.layers.normalising import apply, gradients, statistics
 from batchbrew.nets.shapes.registry import Refusal
 from batchbrew.proto import caffe_pb2 as pb
 
@@ -81,6 +81,10 @@ class BatchNorm(StandardLayer):
         self._numbers = None if self._uses_global else numbers
         self._inverse = inverse
 
+    def forget(self) -> None:
+        """Let go of them."""
+        self._numbers = self._inverse = None
+
     def _collected(self) -> tuple[Tensor, Tensor]:
         """Mean and variance over all batches so far; zeros if there was none."""
         means, variances, factor = (blob.data_tensor for blob in self.blobs)
@@ -99,17 +103,18 @@ class BatchNorm(StandardLayer):
         `propagate_down`, so that a BatchNorm on the data gives the data's gradient.
         """
         gradient, inverse = top[0].diff_tensor, self._inverse
-        assert inverse is not None, "backward before forward"
+        if inverse is None:
+            raise LayerError(f"layer {self.name} (BatchNorm): a backward pass needs a forward pass before it")
         if self._uses_global:
             bottom[0].diff_tensor = gradient * _for_channels(inverse, gradient)
             return
         assert self._numbers is not None
-        # PyTorch's kernel takes x, mean and 1/deviation. Normalised numbers, 0 and 1 give the same but for a last
-        # factor of 1/deviation, which is passed as the weight; that way x need not be kept.
-        bottom[0].diff_tensor, _, _ = torch.ops.aten.native_batch_norm_backward(
-            gradient, self._numbers, inverse, None, None, torch.zeros_like(inverse), torch.ones_like(inverse),
-            True, 0.0, [True, False, False],
-        )  # fmt: skip
+        # Normalised numbers, of mean 0 and deviation 1, give the same but for a last factor of 1/deviation, which is
+        # passed as Scale's factors: that way x need not be kept.
+        mean, deviation = torch.zeros_like(inverse), torch.ones_like(inverse)
+        found = gradients(gradient, None, self._numbers, mean, deviation, inverse, None, rectify=False)
+        assert found.x is not None
+        bottom[0].diff_tensor = found.x
 
 
 def _for_channels(numbers: Tensor, x: Tensor) -> Tensor:

@@ -97,6 +97,10 @@ class Scale(StandardLayer):
         """What its bottom held, if it works in place, for a backward pass."""
         self._kept = numbers
 
+    def forget(self) -> None:
+        """Let go of it."""
+        self._kept = None
+
     def _accumulates(self) -> bool:
         """Caffe forgets the gradients of earlier passes (those of `iter_size`) for all but a single factor where
         only one number, or only axes behind the factors, are to be summed: with batches of one image.
