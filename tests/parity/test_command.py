@@ -9,7 +9,7 @@ from typer.testing import CliRunner, Result
 from batchbrew.cli import app
 from batchbrew.errors import InputError
 from batchbrew.parity import command
-from batchbrew.parity.engines import bvlc
+from batchbrew.parity.engines import Engine, bvlc
 from batchbrew.parity.table import BEGIN, END
 
 
@@ -64,9 +64,29 @@ def test_by_the_clock() -> None:
         (["--types", "Sigmoid,TanH", "--number", 3], "name that with --types"),
         (["--types", "Sigmoid", "--number", 3, "--seconds", 3], "leave one of them away"),
         (["--write-table", "gone.md"], "cannot be read"),
+        (["--precision", "tf32"], "--precision tf32: there are fp32, bf16"),
     ],
 )
 def test_options_that_make_no_sense(options: list[object], error: str) -> None:
     done = parity(*options)
     assert isinstance(done.exception, InputError)
     assert error in str(done.exception)
+
+
+def test_how_ours_is_to_compute(tmp_path: Path, caffe_python: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[dict[str, object]] = []
+
+    def stand_in(**settings: object) -> Engine:
+        asked.append(settings)
+        return bvlc(caffe_python, "again")
+
+    monkeypatch.setattr(command, "torch", stand_in)
+    page, report = tmp_path / "engine.md", tmp_path / "found.json"
+    page.write_text(f"{BEGIN}\n{END}\n")
+    options = ["--layer-by-layer", "--precision", "bf16"]
+    parity("--types", "Sigmoid", "--rounds", 1, *options, "--json", report, "--write-table", page)
+    parity("--types", "Sigmoid", "--rounds", 1)
+    assert asked == [{"precision": "bf16", "fuses": False}, {"precision": "fp32", "fuses": True}]
+    found = json.loads(report.read_text())
+    assert found["options"] == "--layer-by-layer --precision bf16"
+    assert "with --layer-by-layer --precision bf16; tolerances 0.016 and 0.016 for layers" in page.read_text()

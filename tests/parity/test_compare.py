@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from batchbrew.parity.case import Case, Pass
-from batchbrew.parity.compare import Comparison, Worst, compare, difference
+from batchbrew.parity.compare import Comparison, Worst, compare, difference, rough_difference
 from batchbrew.parity.results import Refused, Result
 from batchbrew.parity.specimens.values import Array
+from batchbrew.parity.tolerances import BF16_LAYER, BF16_NET
 from batchbrew.proto import caffe_pb2 as pb
 from batchbrew.proto.text import parse_prototxt
 
@@ -72,6 +73,69 @@ def test_a_loss_is_relative_to_all_that_goes_into_it() -> None:
     theirs, ours = blobs | {"0|loss": np.array(6.0)}, blobs | {"0|loss": np.array(5.0)}
     found = compare(CASE, result(theirs), result(ours))
     assert found.forward == Worst(0.1, "0 loss")
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "expected"),
+    [
+        (math.nan, math.nan, 0),
+        (math.nan, 1.0, math.inf),
+        (1.0, math.nan, math.inf),
+        (math.inf, math.inf, 0),
+        (math.inf, -math.inf, math.inf),
+    ],
+)
+def test_a_loss_that_is_no_number(theirs: float, ours: float, expected: float) -> None:
+    blobs = {"0|data|x": numbers(4), "0|data|y": numbers(3)}
+    found = compare(
+        CASE,
+        result(blobs | {"0|loss": np.array(theirs)}),
+        result(blobs | {"0|loss": np.array(ours)}),
+    )
+    assert found.forward.difference == expected
+
+
+def test_what_a_loss_does_not_count_may_be_no_number() -> None:
+    built = BUILT | {"loss_weights": {"x": 0, "y": 1}}
+    blobs = {"0|data|x": numbers(math.nan), "0|data|y": numbers(4)}
+    theirs, ours = (Result(None, blobs | {"0|loss": np.array(loss)}, built) for loss in (4.0, 3.0))
+    assert compare(CASE, theirs, ours).forward == Worst(0.25, "0 loss")
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "least", "expected"),
+    [
+        ((3, 4), (3, 4), 0, 0),
+        ((3, 4), (3, 3), 0, 1 / 5),
+        ((3, 4), (3, 3), 10, 1 / math.sqrt(2) / 10),  # the root of the mean of 0 and 1
+        ((0, 0), (0, 1), 0, math.inf),
+        ((0, 0), (0, 1), 1, 1 / math.sqrt(2)),
+        ((math.nan, 1), (1, 1), 0, math.inf),
+        ((math.inf, 4), (math.inf, 3), 0, 1 / 4),
+        ((), (), 0, 0),
+    ],
+)
+def test_rough_difference(
+    theirs: tuple[float, ...], ours: tuple[float, ...], least: float, expected: float
+) -> None:
+    assert rough_difference(numbers(*theirs), numbers(*ours), least) == pytest.approx(expected)
+
+
+def test_rough_layers_are_measured_by_their_largest_numbers() -> None:
+    theirs, ours = result({"0|data|x": numbers(4, 0)}), result({"0|data|x": numbers(4, 4 * 2**-7)})
+    found = compare(CASE, theirs, ours, BF16_LAYER)
+    assert found.forward.difference == 2**-7
+    assert not found.broken
+    assert compare(CASE, theirs, ours).broken
+
+
+def test_rough_gradients_are_measured_by_the_net() -> None:
+    theirs = result({"0|gradient|c|0": numbers(8, 8), "0|gradient|d|0": numbers(0.01, 0)})
+    ours = result({"0|gradient|c|0": numbers(8, 8), "0|gradient|d|0": numbers(0.01, 0.08)})
+    net = replace(CASE, several_layers=True)
+    found = compare(net, theirs, ours, BF16_NET)
+    assert found.gradient.difference == pytest.approx(0.08 / math.sqrt(2) / 0.8)
+    assert not found.broken
 
 
 def test_nets_are_measured_by_their_largest_numbers() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from batchbrew.parity.case import Case, Pass, write_case
 from batchbrew.parity.compare import compare
-from batchbrew.parity.conditioning import MARGIN, judge_conditions
+from batchbrew.parity.conditioning import MARGIN, judge_conditions, nudged, nudged_as_bf16
 from batchbrew.parity.engines import bvlc, run_probe
 from batchbrew.parity.results import read_result
 from batchbrew.parity.specimens.values import Array
@@ -53,3 +53,12 @@ def test_only_what_caffe_itself_is_not_sure_of_is_excused(
 
 def test_nothing_to_judge(tmp_path: Path) -> None:
     assert judge_conditions([], bvlc(tmp_path / "no_caffe"), tmp_path) == []
+
+
+def test_as_bf16_it_is_the_same_numbers_that_move_but_further() -> None:
+    numbers = np.linspace(-3, 5, 500, dtype=np.float32)
+    moved = nudged_as_bf16(numbers, 3)
+    np.testing.assert_array_equal(moved != numbers, nudged(numbers, 3) != numbers)
+    np.testing.assert_allclose(moved[moved != numbers], numbers[moved != numbers] * 257 / 256, rtol=1e-6)
+    labels = np.arange(200, dtype=np.float32)
+    np.testing.assert_array_equal(nudged_as_bf16(labels, 1).astype(int), labels.astype(int))

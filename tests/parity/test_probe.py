@@ -28,6 +28,14 @@ def set_mode_gpu():
     DEVICE[0] = DEVICE[0].replace("chosen", "used")
 
 
+def set_precision(name):
+    DEVICE[0] += ", " + name
+
+
+def set_fusing(on):
+    DEVICE[0] += ", fuses" if on else ", layer by layer"
+
+
 class InputError(Exception):
     pass
 
@@ -146,3 +154,12 @@ def test_the_device(stand_in: Engine, tmp_path: Path, gpu: int | None, used: str
     (result,) = run(replace(stand_in, gpu=gpu), tmp_path, case("fine", Pass()))
     assert result.net is not None
     assert result.net["inputs"] == [used]
+
+
+@pytest.mark.parametrize(
+    ("fuses", "told"), [(None, "cpu, bf16"), (True, "cpu, bf16, fuses"), (False, "cpu, bf16, layer by layer")]
+)
+def test_what_is_set(stand_in: Engine, tmp_path: Path, fuses: bool | None, told: str) -> None:
+    (result,) = run(replace(stand_in, precision="bf16", fuses=fuses), tmp_path, case("fine", Pass()))
+    assert result.net is not None
+    assert result.net["inputs"] == [told]

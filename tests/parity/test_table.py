@@ -22,6 +22,7 @@ from batchbrew.parity.table import (
     rows,
     write_table,
 )
+from batchbrew.parity.tolerances import BF16_LAYER
 from batchbrew.proto import caffe_pb2 as pb
 
 CASES = [Case("ReLU", 7, number, pb.NetParameter(), pb.TEST, [Pass()]) for number in range(5)]
@@ -73,6 +74,14 @@ def test_a_broken_case_in_words() -> None:
         Comparison(CASES[4], Worst(2e-5, "0 data d"), Worst(9e-5, "0 diff d"), faults=("it smells",))
     )
     assert text.startswith("ReLU 4, seed 7: it smells; forward 2.0e-05 (0 data d). Again: batchbrew parity")
+
+
+def test_a_case_is_seen_again_as_it_was_computed() -> None:
+    options = "--precision bf16"
+    (told,) = report(broken(), options)["types"]["ReLU"]["broken"]
+    assert told["reproduce"].endswith(" --number 4 --precision bf16 --keep kept")
+    text = in_words(Comparison(CASES[4], Worst(2e-5, "0 data d"), tolerances=BF16_LAYER), options)
+    assert text == f"ReLU 4, seed 7: . Again: {told['reproduce']}"  # within that tolerance
 
 
 def test_the_table_on_the_screen(capsys: pytest.CaptureFixture[str]) -> None:
