@@ -14,6 +14,8 @@ HOW_TO_KEEP = (
     "net.backward() of your own"
 )
 
+SHARING = ("Flatten", "Reshape", "Concat", "Slice")  # one bottom and one top of theirs have one memory
+
 
 class Lifetimes:
     """Drops data behind the last layer that reads them, forward or backward, and gradients behind the layer that made
@@ -30,10 +32,12 @@ class Lifetimes:
     ) -> None:
         """`units` keep by themselves what their backward passes need."""
         in_units = {index for unit in units for index in range(unit.first, unit.last + 1)}
+        in_units.difference_update(*(unit.reads_blobs_backward for unit in units))
         self._wiring, self._blobs, self._layers, self._flow = wiring, blobs, layers, flow
         staying = set(wiring.outputs)
         staying.update(blob for node in wiring.nodes if not node.bottoms for blob in node.tops)
-        data, gradients = self._data_memories(), self._memories(lambda blob: blob.diff_memory)
+        data = self._memories(lambda blob: blob.data_memory, {*SHARING, "Split"})
+        gradients = self._memories(lambda blob: blob.diff_memory, SHARING)
         read_back = self._read_back(data, in_units)
         last_reader = {data[blob]: i for i, node in enumerate(wiring.nodes) for blob in node.bottoms}
         again = self._made_again(data, units)
@@ -53,18 +57,20 @@ class Lifetimes:
             if flow.layers[maker] and memory in written:
                 self._gradients.setdefault(maker, []).append(memory)
 
-    def _memories(self, of: Callable[[Blob], Memory]) -> list[int]:
-        """By blob, the first blob that shares its memory."""
+    def _memories(self, of: Callable[[Blob], Memory], sharing: Iterable[str]) -> list[int]:
+        """By blob, the first blob that shares its memory, at the latest in the first passes: types of `sharing` give
+        their single top the memory of their single bottom then, or the other way round.
+        """
         first: dict[int, int] = {}
-        return [first.setdefault(id(of(blob)), index) for index, blob in enumerate(self._blobs)]
-
-    def _data_memories(self) -> list[int]:
-        """The tops of a split share its bottom's from the first forward pass on."""
-        found = self._memories(lambda blob: blob.data_memory)
-        for index, node in enumerate(self._wiring.nodes):
-            if self._layers[index].type == "Split":
-                for blob in node.tops:
-                    found[blob] = found[node.bottoms[0]]
+        found = [first.setdefault(id(of(blob)), index) for index, blob in enumerate(self._blobs)]
+        for node, layer in zip(self._wiring.nodes, self._layers, strict=True):
+            if layer.type not in sharing or (
+                layer.type != "Split" and len(node.bottoms) + len(node.tops) > 2
+            ):
+                continue
+            for blob in node.tops:
+                one, other = sorted((found[node.bottoms[0]], found[blob]))
+                found = [one if each == other else each for each in found]
         return found
 
     def _read_back(self, memories: Sequence[int], in_units: set[int]) -> set[int]:
@@ -97,7 +103,7 @@ class Lifetimes:
             memories[blob]: i
             for i, node in enumerate(self._wiring.nodes)
             for blob in node.tops
-            if self._layers[i].type != "Split"
+            if self._layers[i].type not in (*SHARING, "Split")
         }
         by_last = {unit.last: unit for unit in units if unit.writes_again}
         return {memory: by_last[index] for memory, index in last_writer.items() if index in by_last}

@@ -95,7 +95,9 @@ class Net(Uncopied):
         self._passes = Passes(
             self.layers, self._bottoms, self._tops, self._loss_weights, self._flow, self._explaining
         )
-        self._lifetimes: Lifetimes | None = None  # found when first asked for
+        self._lifetimes: dict[
+            bool, Lifetimes
+        ] = {}  # by whether layers run at once; found when first asked for
         told.done(self._flow)
 
     def _set_up(self, index: int, layer: Layer) -> None:
@@ -218,9 +220,10 @@ class Net(Uncopied):
         self._passes.backward(indices, None if keep else self._lifetimes_of_blobs(), learned)
 
     def _lifetimes_of_blobs(self) -> Lifetimes:
-        if self._lifetimes is None:
-            self._lifetimes = self._passes.lifetimes(self._wiring, self._blobs)
-        return self._lifetimes
+        at_once = self._passes.at_once
+        if at_once not in self._lifetimes:
+            self._lifetimes[at_once] = self._passes.lifetimes(self._wiring, self._blobs)
+        return self._lifetimes[at_once]
 
     def _forward(self, start: int, end: int) -> float:
         return float(self.forward_pass(start, end))

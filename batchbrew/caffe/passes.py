@@ -43,8 +43,14 @@ class Passes:
         self.callbacks: dict[str, list[LayerCallback]] = {}
 
     def lifetimes(self, wiring: Wiring, blobs: Sequence[Blob]) -> Lifetimes:
-        """Of the net's blobs."""
-        return Lifetimes(wiring, blobs, self._layers, self._flow, list(self._by_first.values()))
+        """Of the net's blobs, as passes are run now."""
+        units = list(self._by_first.values()) if self.at_once else []
+        return Lifetimes(wiring, blobs, self._layers, self._flow, units)
+
+    @property
+    def at_once(self) -> bool:
+        """Do units run as such? Not where somebody looks on."""
+        return not self.callbacks and mode.fuses()
 
     def forward(self, indices: range, lifetimes: Lifetimes | None) -> Tensor:
         """Run layers; the sum of the losses on the way, a number on the device. Blobs last as `lifetimes` says."""
@@ -122,8 +128,8 @@ class Passes:
         return found
 
     def _unit(self, unit: Unit | None, indices: range) -> Unit | None:
-        """The unit, if it can run: all of it is to, and nobody looks on."""
-        if unit is None or self.callbacks or not mode.fuses():
+        """The unit, if it can run: all of it is to."""
+        if unit is None or not self.at_once:
             return None
         return unit if unit.first in indices and unit.last in indices else None
 

@@ -4,8 +4,9 @@ import torch
 from torch import Tensor
 
 from batchbrew.caffe.blob import Blob
-from batchbrew.caffe.fusing.normalised import NOT_KEPT, NormalisedChain
+from batchbrew.caffe.fusing.normalised import NormalisedChain
 from batchbrew.caffe.layers.convolution import Convolution
+from batchbrew.caffe.lifetimes import HOW_TO_KEEP
 
 
 class DataConvolution:
@@ -32,6 +33,17 @@ class DataConvolution:
         self._convolution = convolution
         self._bottom, self._top = bottom, top
 
+    @property
+    def _asked(self) -> list[bool]:
+        """Which parameters of the Scale learn."""
+        scale = self._chain.scale
+        return scale.param_propagate_down if scale is not None and self._chain.scale_learns else []
+
+    @property
+    def reads_blobs_backward(self) -> frozenset[int]:
+        """The convolution, where it learns as ever."""
+        return frozenset() if any(self._asked) else frozenset([self.last])
+
     def forward(self, keep: bool) -> None:
         """One after the other."""
         self._chain.forward(keep)
@@ -40,8 +52,7 @@ class DataConvolution:
 
     def backward(self, keep: bool) -> None:
         """Gradients of weights, bias, factors and shifts; those of the blobs when they are asked for."""
-        convolution, scale = self._convolution, self._chain.scale
-        asked = scale.param_propagate_down if scale is not None and self._chain.scale_learns else [False]
+        convolution, scale, asked = self._convolution, self._chain.scale, self._asked
         if not any(asked):
             convolution.backward([self._top], [False], [self._bottom])
         else:
@@ -81,7 +92,10 @@ class DataConvolution:
     def _leave_diffs(self, keep: bool) -> None:
         chain = self._chain
         if not keep:
-            self._bottom.drop_diff(NOT_KEPT)
+            if self._passes:
+                name = self._convolution.layer_param.bottom[0]
+                self._bottom.drop_diff(f"the gradient of blob {name} was not kept {HOW_TO_KEEP}")
+                chain.drop_diffs()
             chain.forget()
             return
         dy, weights = self._top.lasting_diff, self._convolution.blobs[0].data_tensor.clone()

@@ -14,11 +14,7 @@ from batchbrew.caffe.layers.batch_norm import BatchNorm, Normalisation
 from batchbrew.caffe.layers.normalising import apply, gradients
 from batchbrew.caffe.layers.rectified import ReLU
 from batchbrew.caffe.layers.scale import Scale
-
-NOT_KEPT = (
-    "these numbers were not kept during training, which takes less time and memory so: set solver.keep_blobs = True, "
-    "or look at them after a net.forward() and net.backward() of your own"
-)
+from batchbrew.caffe.lifetimes import HOW_TO_KEEP
 
 
 class Member(NamedTuple):
@@ -32,6 +28,16 @@ class Member(NamedTuple):
     top: Blob
     learns: bool
     passes: bool
+
+    def drop_data(self) -> None:
+        """Of the top."""
+        name = self.layer.layer_param.top[0]
+        self.top.drop_data(f"the data of blob {name} were not kept {HOW_TO_KEEP}")
+
+    def drop_diff(self) -> None:
+        """Of the bottom."""
+        name = self.layer.layer_param.bottom[0]
+        self.bottom.drop_diff(f"the gradient of blob {name} was not kept {HOW_TO_KEEP}")
 
 
 @dataclass
@@ -47,6 +53,7 @@ class NormalisedChain:
     """y = x̂·factors + shifts, x̂ being x normalised; then max(0, y). Scale and ReLU may be missing."""
 
     writes_again = True
+    reads_blobs_backward: frozenset[int] = frozenset()
 
     def __init__(self, first: int, members: Sequence[Member]) -> None:
         self.first, self.last = first, first + len(members) - 1
@@ -79,7 +86,7 @@ class NormalisedChain:
         last = {id(member.top): member for member in self._members if member.top is not self.top}
         for member in last.values():
             if not keep:
-                member.top.drop_data(NOT_KEPT)
+                member.drop_data()
                 continue
             scaled = isinstance(member.layer, Scale)
             factors, shifts = (None if each is None or not scaled else each.clone() for each in scaling)
@@ -127,18 +134,18 @@ class NormalisedChain:
     def _leave_diffs_between(self, dy: Tensor, factors: Tensor | None, keep: bool) -> None:
         """Each layer leaves its bottom's gradient; where several have one place the first layer's stays."""
         left = {
-            id(member.bottom): (member.bottom, isinstance(member.layer, Scale))
+            id(member.bottom): member
             for member in reversed(self._members[1:])
             if member.learns and member.passes
         }
         if self._members[0].learns:
             left.pop(id(self.bottom), None)
-        for blob, scaled in left.values():
+        for member in left.values():
             if keep:
-                own = factors.clone() if factors is not None and scaled else None
-                blob.defer_diff(partial(_masked, dy, self._kept.y, own))
+                own = factors.clone() if factors is not None and isinstance(member.layer, Scale) else None
+                member.bottom.defer_diff(partial(_masked, dy, self._kept.y, own))
             else:
-                blob.drop_diff(NOT_KEPT)
+                member.drop_diff()
 
     @property
     def is_touched(self) -> bool:
@@ -169,6 +176,12 @@ class NormalisedChain:
             member.bottom.defer_diff(partial(_masked_later, of_top, of.y, scaled))
         if self._members[0].learns:
             self.bottom.defer_diff(of_bottom)
+
+    def drop_diffs(self) -> None:
+        """Let go of the gradients that its layers would leave."""
+        for index, member in enumerate(self._members):
+            if member.passes if index else member.learns:
+                member.drop_diff()
 
     def forget(self) -> None:
         """Let go of what a backward pass would need."""

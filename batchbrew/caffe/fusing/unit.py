@@ -17,6 +17,10 @@ class Unit(Protocol):
     """Can its last top's data be let go, and be computed again?"""
 
     @property
+    def reads_blobs_backward(self) -> frozenset[int]:
+        """The numbers of those layers whose backward passes read their bottoms' data all the same."""
+
+    @property
     def is_touched(self) -> bool:
         """May somebody have written what the layers' own backward passes would read, since the forward pass?"""
 
