@@ -1,4 +1,4 @@
-"""The quickstart in its two-minute version, real photographs and real Caffe included."""
+"""The quickstart in its short version, with the real photographs, and without any real Caffe."""
 
 import json
 import os
@@ -14,10 +14,17 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 DEADLINE_SECONDS = 600
 
 
+def no_caffe(folder: Path) -> Path:
+    """Where a real Caffe would be looked for, and installed."""
+    return folder / "no" / "caffe"
+
+
 def start_quickstart(folder: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [CHECKOUT / "scripts" / "quickstart.sh"],
-        env={**os.environ, "QUICK": "1", "QUICKSTART_DIR": str(folder)},
+        env={
+            **os.environ, "QUICK": "1", "QUICKSTART_DIR": str(folder), "BATCHBREW_CAFFE_HOME": str(no_caffe(folder)),
+        },
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
     )  # fmt: skip
 
@@ -58,3 +65,6 @@ def test_killed_in_its_data_step_and_started_again_it_ends_with_a_network_that_h
     assert log.done
     assert not log.unparsed
     assert "What to type next" in screen
+    assert "engine: torch, device: " in (run / "train.log").read_text()
+    assert json.loads((run / "run.json").read_text())["shuffle"]
+    assert not no_caffe(tmp_path).parent.exists()
