@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Does a training in bf16 end where trainings in fp32 do? The quickstart's net on its photographs, a few seeds of each.
 
-    .venv/bin/python benchmarks/precision.py                   # ResNet-10 at 64×64, 120 iterations, about 4 quiet minutes
+    .venv/bin/python benchmarks/precision.py  # ResNet-10 at 64×64, 120 iterations, about 4 quiet minutes
     .venv/bin/python benchmarks/precision.py --iterations 500 --seeds 1 2 3 4 5
 
 The pictures are those of the PyPI package elpv-dataset (data/elpv.py), in LMDBs as the quickstart makes them. The
