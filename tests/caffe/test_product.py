@@ -38,7 +38,8 @@ def test_the_rows_are_those_of_the_whole(
 def test_an_inner_products_gradient_adds_up_and_lasts(transpose: str) -> None:
     made = make_layer(
         parse_prototxt(
-            f"type: 'InnerProduct' bottom: 'x' top: 'y' inner_product_param {{ num_output: 2 transpose: {transpose} bias_term: false }}",
+            "type: 'InnerProduct' bottom: 'x' top: 'y' "
+            f"inner_product_param {{ num_output: 2 transpose: {transpose} bias_term: false }}",
             pb.LayerParameter,
         )
     )
