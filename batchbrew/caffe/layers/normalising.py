@@ -18,7 +18,7 @@ from torch import Tensor
 FEW = 2**14  # numbers, for which calls cost more than arithmetic
 FAR_TO_SUM = 8.0  # deviations from 0 to the mean, from where the kernels' sums lose too many digits
 FAR_TO_MULTIPLY = 64.0  # the same for products
-LONG = 2**12  # rows, from where several are taken as one, as they are summed up one by one
+LONG = 2**11  # rows, from where several are taken as one: one by one, 4,000 lose 1e-5 of the variance
 TOO_LONG = 2**14  # such rows, from where they are taken in parts
 VERY_LONG = 2**17  # rows, from where even the gradients' sums lose too many digits
 NARROW = 16  # channels, fewer than which are slow
