@@ -199,6 +199,12 @@ DEEDS = [
     for place, tops in [("in place", "xx"), ("of their own", "ab")]
     for name, steps in deeds(*tops).items()
 ]
+DEEDS.append(  # these weights lie alike for Python and for the convolution: what is written is written to them
+    example(
+        "data, weights of points written after",
+        Example(net("ab", WINDOWS["points"], norm=""), deeds("a", "b")["weights written after"]),
+    )
+)
 for name in ("no loss", "no loss, statistics ask", "frozen scale, own blobs", "all frozen"):
     DEEDS.append(
         example(f"data, gradient given: {name}", Example(NETS[name], [FILL, FORWARD, SET, BACKWARD, LOOK]))

@@ -95,3 +95,18 @@ def test_layers_between_part_a_chain(tmp_path: Path) -> None:
     assert units(text, tmp_path) == [(CHAIN, ["norm"])]
     text = net(chain("a", "b", "b") + again(chain("a", "q", "b")) + layer("Scale", "scale", "b", "z", BIAS))
     assert units(text, tmp_path) == [(CHAIN, ["norm"]), (CHAIN, ["norm2"])]
+
+
+def test_who_looks_on_sees_every_layer(tmp_path: Path) -> None:
+    for number, text in enumerate((OTHERS["forced"], OF_DATA["statistics ask for a gradient"])):
+        path = tmp_path / f"{number}.prototxt"
+        path.write_text(text)
+        watched = caffe.Net(path, caffe.TRAIN)
+        seen: dict[str, list[int]] = {}
+        for moment in ("before_forward", "after_forward", "before_backward", "after_backward"):
+            getattr(watched, moment)(seen.setdefault(moment, []).append)
+        watched.forward()
+        watched.backward()
+        layers = list(range(len(watched.layers)))
+        assert seen["before_forward"] == seen["after_forward"] == layers
+        assert seen["before_backward"] == seen["after_backward"] == layers[::-1]
