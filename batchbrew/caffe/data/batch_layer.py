@@ -14,6 +14,8 @@ from batchbrew.nets.shapes.families import LAYER_TYPES
 from batchbrew.nets.shapes.network import answer_for, check_arity, check_tops
 from batchbrew.nets.shapes.registry import Answer, Known, Refusal
 
+LEAST_AHEAD = 2  # one that is there, and one in the making
+
 
 class BatchLayer(StandardLayer):
     """A layer that reads: each forward pass gives the next batch of its source.
@@ -24,9 +26,9 @@ class BatchLayer(StandardLayer):
 
     waiting: Waiting
 
-    def ahead(self, threads: int) -> int:
-        """How many batches are made, by so many threads, while the net computes."""
-        return 2
+    def ahead(self, threads: int, numbers: int) -> int:
+        """How many batches of so many numbers are made, by so many threads, while the net computes."""
+        return LEAST_AHEAD
 
     def open_source(self, tops: int) -> ColumnSource:
         """Open what is to be read. Raises InputError or Refusal."""
@@ -67,7 +69,7 @@ class BatchLayer(StandardLayer):
         for blob, shape in zip(top, answer.tops, strict=True):
             blob.reshape(*shape)
         batches = StagedBatches(self._source)
-        self._prefetcher = Prefetcher(batches, self.ahead(threads), threads)
+        self._prefetcher = Prefetcher(batches, self.ahead(threads, top[0].count), threads)
         self.waiting = Waiting(self.name, batches.made, threads)
 
     def reshape(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:

@@ -2,11 +2,13 @@
 
 from typing import Protocol
 
-from batchbrew.caffe.data.batch_layer import BatchLayer
+from batchbrew.caffe.data.batch_layer import LEAST_AHEAD, BatchLayer
 from batchbrew.caffe.data.images import ImageBatches
 from batchbrew.caffe.data.order import Order
 from batchbrew.caffe.data.staging import ColumnSource
 from batchbrew.nets.shapes.registry import Known
+
+MOST_BYTES_AHEAD = 2**30  # of pixels, of which each is a byte
 
 
 class OrderedSource(ColumnSource, Protocol):
@@ -37,9 +39,9 @@ class ImageLayer(OrderedLayer):
         """Open what is to be read; with labels if `labelled`. Raises InputError or Refusal."""
         raise NotImplementedError
 
-    def ahead(self, threads: int) -> int:
-        """One for each thread, as each makes a batch."""
-        return max(threads, super().ahead(threads))
+    def ahead(self, threads: int, numbers: int) -> int:
+        """One for each thread, as each makes a batch, unless they are large."""
+        return max(LEAST_AHEAD, min(threads, MOST_BYTES_AHEAD // max(1, numbers)))
 
     def open_source(self, tops: int) -> ImageBatches:
         """Open it, and look at its first image."""

@@ -72,7 +72,7 @@ class HDF5Data(BatchLayer):
 
     _source: Hdf5Batches
 
-    def ahead(self, threads: int) -> int:
+    def ahead(self, threads: int, numbers: int) -> int:
         """None: the file is in memory already."""
         return 0
 

@@ -238,6 +238,12 @@ def test_the_number_of_threads_changes_no_number(
     assert sums(shuffle=4) == shuffled != straight
 
 
+def test_a_batch_ahead_for_each_thread_unless_they_are_large(folder: Path) -> None:
+    layer = data_layer_of(make(folder, data_layer(folder / "raw", 1)))
+    assert [layer.ahead(threads, 64 * 3 * 224 * 224) for threads in (1, 2, 8, 200)] == [2, 2, 8, 111]
+    assert [layer.ahead(8, numbers) for numbers in (2**28, 2**30, 2**31 - 1)] == [4, 2, 2]
+
+
 def test_with_several_threads_the_first_damaged_record_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
