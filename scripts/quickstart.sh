@@ -12,7 +12,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 checkout=$PWD
 
-iterations=600
+iterations=700
 name=quickstart
 if [ "${QUICK:-0}" != 0 ]; then
   iterations=60
@@ -40,12 +40,12 @@ for part in train val; do
     echo "data/elpv_${part}_lmdb is there already"
   else
     "$batchbrew" lmdb build --images "$images" --list "data/elpv/$part.txt" --classes data/elpv/classes.txt \
-      --short-side 144 --out "data/elpv_${part}_lmdb"
+      --short-side 112 --out "data/elpv_${part}_lmdb"
   fi
 done
 
 step "4/6  The network: ResNet-10, pre-activation, for four classes"
-"$batchbrew" generate resnet --depth 10 --classes 4 --crop 128 \
+"$batchbrew" generate resnet --depth 10 --classes 4 --crop 96 \
   --train data/elpv_train_lmdb --val data/elpv_val_lmdb --batch 32 --device-batch 32 --bn-fraction 0.9 \
   --iterations "$iterations" --base-lr 0.02 --weight-decay 0.0005 --test-interval $((iterations / 5)) \
   --snapshot $((iterations / 5)) --seed 1 --out "models/$name"
@@ -74,6 +74,6 @@ What to type next (in $PWD):
   $typed lmdb build --folder YOUR_PHOTOS/train --out data/train_lmdb       # a folder for each class
   $typed generate resnet --depth 18 --classes N --train data/train_lmdb --val data/val_lmdb --out models/mine
   $typed train models/mine/solver.prototxt --run logs/mine
-  $typed finetune --net resnet10 --crop 128 --weights logs/$name/snapshots/resnet10_iter_$iterations.caffemodel \\
+  $typed finetune --net resnet10 --crop 96 --weights logs/$name/snapshots/resnet10_iter_$iterations.caffemodel \\
     --classes N --train data/train_lmdb --val data/val_lmdb
 SCREEN
