@@ -12,6 +12,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 checkout=$PWD
 
+short_side=112
 iterations=700
 name=quickstart
 if [ "${QUICK:-0}" != 0 ]; then
@@ -37,10 +38,14 @@ images=$("$python" -c 'import json; print(json.load(open("data/elpv/elpv.json"))
 step "3/6  LMDBs"
 for part in train val; do
   if [ -e "data/elpv_${part}_lmdb" ]; then
+    grep -q "\"short_side\": $short_side," "data/elpv_${part}_lmdb/dataset.json" || {
+      echo "quickstart: data/elpv_${part}_lmdb is not of pictures $short_side pixels wide: move it away" >&2
+      exit 1
+    }
     echo "data/elpv_${part}_lmdb is there already"
   else
     "$batchbrew" lmdb build --images "$images" --list "data/elpv/$part.txt" --classes data/elpv/classes.txt \
-      --short-side 112 --out "data/elpv_${part}_lmdb"
+      --short-side "$short_side" --out "data/elpv_${part}_lmdb"
   fi
 done
 
