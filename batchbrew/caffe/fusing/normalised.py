@@ -195,11 +195,11 @@ class NormalisedChain:
         self._let_go = True
 
     def hand_over(self) -> None:
-        """x̂, which BatchNorm keeps, and Scale where it works in place."""
+        """x̂, which BatchNorm keeps, and Scale where it works in place: float32, as if they had made it."""
         of = self._pass
         if of is None:
             return
-        numbers = self.normalised()
+        numbers = self.normalised().float()
         self._norm.keep(numbers, of.how.inverse)
         for member in self._members:
             if isinstance(member.layer, Scale):
