@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from batchbrew.caffe.layer import LayerError
-from batchbrew.caffe.layers.convolution import ByColumns, Native
+from batchbrew.caffe.layers.convolving import ByColumns, Native
 from batchbrew.caffe.layers.im2col import Columns
 from batchbrew.nets.shapes.windows import Window
 from batchbrew.parity.case import Case
@@ -172,6 +172,20 @@ def test_both_ways_give_the_same(transposed: bool, group: int) -> None:
         columns.backward(gradient, x, weights, asked), native.backward(gradient, x, weights, asked),
         rtol=1e-4, atol=1e-4,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize("channels", [4, 12])
+def test_points_with_a_stride_over_few_channels(channels: int, transposed: bool) -> None:
+    """For their weights oneDNN writes behind its memory, in channels_last and large batches."""
+    torch.manual_seed(0)
+    wide, narrow = torch.randn(32, channels, 31, 31), torch.randn(32, 8, 16, 16)
+    x, gradient = (narrow, wide) if transposed else (wide, narrow)
+    native = Native([Window(1, 2, 0, 1)] * 2, 1, transposed)
+    lie_in_rows = (each.contiguous(memory_format=torch.channels_last) for each in (gradient, x))
+    _, found, _ = native.backward(*lie_in_rows, torch.randn(8, channels, 1, 1), (True, True, True))
+    expected = torch.einsum("nohw,nchw->oc", narrow, wide[:, :, ::2, ::2])
+    torch.testing.assert_close(found, expected[:, :, None, None], rtol=1e-4, atol=1e-2)
 
 
 def test_absurd_windows_take_no_memory(tmp_path: Path) -> None:
