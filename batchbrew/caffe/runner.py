@@ -11,6 +11,7 @@ from types import CodeType, ModuleType, TracebackType
 from typing import Any
 
 from batchbrew.caffe import alias
+from batchbrew.caffe.allocator import keep_freed_memory
 from batchbrew.errors import BatchBrewError, InputError
 
 USAGE = """\
@@ -47,6 +48,7 @@ def main(arguments: Sequence[str]) -> None:
     except BaseException as error:  # a syntax error, say
         _begin_traceback_at_script(error)
         raise
+    keep_freed_memory()
     _run(*program)
 
 
