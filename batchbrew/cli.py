@@ -335,9 +335,9 @@ def lmdb_build(
 
     Example: `batchbrew lmdb build --folder photos/train --out data/train_lmdb`
     """
-    from batchbrew.dataset import commands
+    from batchbrew.dataset.commands.build import build
 
-    commands.build(
+    build(
         out, images=images, list_file=list_file, folder=folder, classes_file=classes, short_side=short_side,
         quality=quality, seed=seed, shuffle=shuffle, workers=workers, max_bad=max_bad,
     )  # fmt: skip
@@ -346,17 +346,17 @@ def lmdb_build(
 @lmdb_app.command("info")
 def lmdb_info(db: Path) -> None:
     """Say how many images of which sizes and labels an LMDB holds. Example: `batchbrew lmdb info data/train_lmdb`"""
-    from batchbrew.dataset import commands
+    from batchbrew.dataset.commands.info import info
 
-    commands.info(db)
+    info(db)
 
 
 @lmdb_app.command("verify")
 def lmdb_verify(db: Path) -> None:
     """Read and decode every record of an LMDB. Example: `batchbrew lmdb verify data/train_lmdb`"""
-    from batchbrew.dataset import commands
+    from batchbrew.dataset.commands.verify import verify
 
-    commands.verify(db)
+    verify(db)
 
 
 @lmdb_app.command("show")
@@ -366,6 +366,6 @@ def lmdb_show(
     count: Annotated[int, typer.Option(min=1, help="How many records.")] = 25,
 ) -> None:
     """Draw records of an LMDB on one sheet. Example: `batchbrew lmdb show data/train_lmdb --out sheet.png`"""
-    from batchbrew.dataset import commands
+    from batchbrew.dataset.commands.show import show
 
-    commands.show(db, out, count)
+    show(db, out, count)

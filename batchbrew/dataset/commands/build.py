@@ -1,23 +1,15 @@
-"""What `batchbrew lmdb build|info|verify|show` do; the command line only forwards to here.
-
-All raise InputError (one line) when the work is not done.
-"""
+"""`batchbrew lmdb build`."""
 
 from pathlib import Path
 
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
-from batchbrew.dataset.contact_sheet import write_contact_sheet
-from batchbrew.dataset.inspection import LmdbInfo, lmdb_info
+from batchbrew.dataset.commands.tables import facts_table, spread
 from batchbrew.dataset.progress import reporting
 from batchbrew.dataset.sources import Entry, FolderScan, read_list, scan_folder
-from batchbrew.dataset.verification import verify_lmdb
 from batchbrew.dataset.writer import BuildReport, build_lmdb
 from batchbrew.errors import InputError
 
-SHOWN_LABELS = 20
 SHOWN_BAD = 10
 
 
@@ -57,33 +49,6 @@ def build(
             progress=progress,
         )
     _print_report(report)
-
-
-def info(path: Path) -> None:
-    """Print what is in the LMDB `path`."""
-    with reporting(f"reading {path}") as progress:
-        found = lmdb_info(path, progress)
-    _print_info(found)
-
-
-def verify(path: Path, workers: int | None = None) -> None:
-    """Decode every record of the LMDB `path`; print the problems, and raise InputError if there are any."""
-    with reporting(f"verifying {path}") as progress:
-        found = verify_lmdb(path, workers, progress)
-    for problem in found.problems:
-        print(problem)
-    if found.problem_count:
-        raise InputError(
-            f"{path} has {found.problem_count} problems in {found.records} records: build it anew"
-        )
-    compared = "as dataset.json says" if found.described else "there is no dataset.json to compare with"
-    print(f"{path}: {found.records:,} records, all can be decoded; {compared}")
-
-
-def show(path: Path, out: Path, count: int = 25) -> None:
-    """Write a contact sheet of `count` records of the LMDB `path` to the PNG file `out`."""
-    shown = write_contact_sheet(path, out, count)
-    print(f"{out}: {shown} records of {path}")
 
 
 def _source(
@@ -136,10 +101,10 @@ def _print_scan(folder: Path, scan: FolderScan) -> None:
 
 def _print_report(report: BuildReport) -> None:
     built = report.description
-    table = _table(str(report.path))
+    table = facts_table(str(report.path))
     table.add_row("images", f"{built.images:,} of {built.listed:,} listed")
     table.add_row("unreadable", f"{len(built.unreadable):,}")
-    table.add_row("classes", f"{built.classes:,} ({_spread(built.label_counts)})")
+    table.add_row("classes", f"{built.classes:,} ({spread(built.label_counts)})")
     table.add_row("short side, quality", f"{built.short_side}, {built.quality}")
     table.add_row("order", "the list's" if built.seed is None else f"shuffled with seed {built.seed}")
     table.add_row("size", f"{built.total_bytes / 2**20:,.1f} MiB")
@@ -151,38 +116,3 @@ def _print_report(report: BuildReport) -> None:
         print(
             f"left out: {len(built.unreadable) - SHOWN_BAD} more, all named in {report.path / 'dataset.json'}"
         )
-
-
-def _print_info(found: LmdbInfo) -> None:
-    table = _table(str(found.path))
-    table.add_row("records", f"{found.entries:,}")
-    if found.shards > 1:
-        table.add_row("LMDBs", f"{found.shards:,}")
-    table.add_row("file" if found.shards == 1 else "files", f"{found.file_bytes / 2**20:,.1f} MiB")
-    table.add_row("labels", f"{len(found.label_counts):,} ({_spread(found.label_counts)})")
-    table.add_row("encoded", f"{found.encoded} of {found.sampled} looked at")
-    common = ", ".join(f"{width}×{height} ({count})" for (height, width), count in found.sizes.most_common(3))
-    table.add_row("width×height", common + (", ..." if len(found.sizes) > 3 else ""))
-    table.add_row("mean short side", f"{found.mean_short_side:.1f}")
-    if (built := found.description) is not None:
-        order = "in the list's order" if built.seed is None else f"shuffled with seed {built.seed}"
-        table.add_row("built", f"by BatchBrew {built.version}, {order}, {len(built.unreadable)} left out")
-    Console().print(table)
-    names = found.class_names
-    for label, count in list(found.label_counts.items())[:SHOWN_LABELS]:
-        name = f" {names[label]}" if names and 0 <= label < len(names) else ""
-        print(f"label {label}{name}: {count:,}")
-    if len(found.label_counts) > SHOWN_LABELS:
-        print(f"and {len(found.label_counts) - SHOWN_LABELS:,} more labels")
-
-
-def _table(title: str) -> Table:
-    table = Table(title=escape(title), title_justify="left", show_header=False)
-    table.add_column(no_wrap=True)
-    table.add_column()
-    return table
-
-
-def _spread(label_counts: dict[int, int]) -> str:
-    counts = label_counts.values()
-    return f"{min(counts):,} to {max(counts):,} images each"

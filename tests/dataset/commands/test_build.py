@@ -1,11 +1,11 @@
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from batchbrew.dataset import commands, progress
+from batchbrew.dataset.commands.build import build, read_class_names
+from batchbrew.dataset.commands.info import info
+from batchbrew.dataset.commands.show import show
+from batchbrew.dataset.commands.verify import verify
 from batchbrew.dataset.description import read_description
 from batchbrew.errors import InputError
 from tests.dataset.pictures import encoded, write_pictures
@@ -28,7 +28,7 @@ def test_build_from_a_folder_and_all_the_rest(
     photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "db"
-    commands.build(out, folder=photos, short_side=32)
+    build(out, folder=photos, short_side=32)
     text = capsys.readouterr().out
     for part in (
         "5 images in 3 classes",
@@ -41,23 +41,23 @@ def test_build_from_a_folder_and_all_the_rest(
     description = read_description(out)
     assert description is not None
     assert description.class_names == ["ant", "bée", "cat"]
-    commands.info(out)
+    info(out)
     text = capsys.readouterr().out
     assert "label 1 bée: 1\n" in text
     assert "48×32 (4)" in text
-    commands.verify(out, workers=1)
+    verify(out, workers=1)
     assert "4 records, all can be decoded; as dataset.json says" in capsys.readouterr().out
-    commands.show(out, tmp_path / "sheet.png", 3)
+    show(out, tmp_path / "sheet.png", 3)
     assert (tmp_path / "sheet.png").exists()
     (out / "dataset.json").write_text("{}")
     with pytest.raises(InputError, match="1 problems in 4 records"):
-        commands.verify(out)
+        verify(out)
 
 
 def test_build_from_a_list_with_class_names(photos: Path, tmp_path: Path) -> None:
     (tmp_path / "list.txt").write_text("bée/x y.png 1\nant/0.jpg 0\n")
     (tmp_path / "classes.txt").write_text("Ant\nBee and more\n")
-    commands.build(
+    build(
         tmp_path / "db",
         images=photos,
         list_file=tmp_path / "list.txt",
@@ -71,46 +71,17 @@ def test_build_from_a_list_with_class_names(photos: Path, tmp_path: Path) -> Non
 
 def test_sources_that_make_no_sense(photos: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no images are named"):
-        commands.build(tmp_path / "db", images=photos)
+        build(tmp_path / "db", images=photos)
     with pytest.raises(InputError, match="choose one way"):
-        commands.build(tmp_path / "db", images=photos, folder=photos)
+        build(tmp_path / "db", images=photos, folder=photos)
     with pytest.raises(InputError, match="--images"):
-        commands.build(tmp_path / "db", images=tmp_path / "absent", list_file=tmp_path / "x")
+        build(tmp_path / "db", images=tmp_path / "absent", list_file=tmp_path / "x")
 
 
 @pytest.mark.parametrize(("content", "complaint"), [(b"a\n\nb\n", "line 2 is blank"), (b"\xff\xfe", "UTF-8")])
 def test_class_names_that_are_wrong(tmp_path: Path, content: bytes, complaint: str) -> None:
     (tmp_path / "classes.txt").write_bytes(content)
     with pytest.raises(InputError, match=complaint):
-        commands.read_class_names(tmp_path / "classes.txt")
+        read_class_names(tmp_path / "classes.txt")
     with pytest.raises(InputError, match="No such file"):
-        commands.read_class_names(tmp_path / "absent.txt")
-
-
-def test_progress_is_a_line_now_and_then(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    clock = iter([0.0, 5.0, 10.0, 15.0, 100.0])
-    monkeypatch.setattr("batchbrew.dataset.progress.time.monotonic", lambda: next(clock))
-    with progress.reporting("building x") as callback:
-        for done in (500, 1000, 1500, 4000):
-            callback(done, 7000, 2)
-    assert capsys.readouterr().err.splitlines() == [
-        "building x: 1,000 of 7,000 images, 100 images/s, 1:00 left, 2 bad",
-        "building x: 4,000 of 7,000 images, 40 images/s, 1:15 left, 2 bad",
-    ]
-
-
-def test_progress_is_a_bar_on_a_terminal() -> None:
-    code = (
-        "from batchbrew.dataset.progress import reporting\n"
-        "with reporting('building x') as callback:\n"
-        "    callback(5, 10, 1)\n"
-        "    callback(10, 10, 2)\n"
-    )
-    environment = os.environ | {"FORCE_COLOR": "1", "COLUMNS": "120"}
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True
-    )
-    assert "10/10" in done.stderr
-    assert "2 bad" in done.stderr
+        read_class_names(tmp_path / "absent.txt")

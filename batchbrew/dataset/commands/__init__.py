@@ -1,0 +1,4 @@
+"""What `batchbrew lmdb ...` does, a file a command; the command line only forwards to here.
+
+All raise InputError (one line) when the work is not done.
+"""
