@@ -1,0 +1,31 @@
+"""What goes into a data set: images with their labels, from folders, lists, tables and archives."""
+
+from batchbrew.dataset.sources.entry import MAX_LABEL, Entry, EntryTable
+from batchbrew.dataset.sources.files import FilesSource
+from batchbrew.dataset.sources.folder import (
+    IMAGE_EXTENSIONS,
+    FolderScan,
+    known_extensions,
+    open_folder,
+    scan_folder,
+)
+from batchbrew.dataset.sources.lists import open_list, read_list
+from batchbrew.dataset.sources.order import permutation, shuffled
+from batchbrew.dataset.sources.source import Source
+
+__all__ = [
+    "IMAGE_EXTENSIONS",
+    "MAX_LABEL",
+    "Entry",
+    "EntryTable",
+    "FilesSource",
+    "FolderScan",
+    "Source",
+    "known_extensions",
+    "open_folder",
+    "open_list",
+    "permutation",
+    "read_list",
+    "scan_folder",
+    "shuffled",
+]

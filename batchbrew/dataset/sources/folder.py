@@ -1,0 +1,140 @@
+"""A folder with a subfolder for each class."""
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from batchbrew.dataset.sources.entry import Entry, EntryTable
+from batchbrew.dataset.sources.files import FilesSource
+from batchbrew.errors import InputError
+
+IMAGE_EXTENSIONS = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".pgm", ".tif", ".tiff", ".webp"))
+NAMED_CLASSES = 10  # in a note
+
+
+@dataclass(frozen=True)
+class FolderScan:
+    """What a folder per class holds, and what of it is not used."""
+
+    entries: list[Entry]
+    class_names: list[str]
+    """Sorted by code point; a class's label is its place here."""
+    ignored: dict[str, int]
+    """Files that are not images by their name: extension (lower case, "" for none) → how many."""
+    empty_classes: list[str]
+    """Classes without an image; they keep their label."""
+
+
+def open_folder(root: Path) -> FilesSource:
+    """The images of a folder with a subfolder for each class. Raises InputError as `scan_folder`."""
+    entries = EntryTable()
+    class_names, ignored, empty_classes = _scan(root, entries.append)
+    notes = notes_of(ignored, class_names, empty_classes)
+    return FilesSource(entries, root, class_names, f"folder {root}", notes)
+
+
+def scan_folder(root: Path) -> FolderScan:
+    """The images of a folder with a subfolder for each class; folders in a class belong to that class.
+
+    Hidden files and folders (a dot in front) are not looked into; the files among them count as ignored.
+    Links are followed, but no folder is entered twice on one way down. Raises InputError if `root` cannot
+    be read, or has no subfolder, or no image in any.
+    """
+    entries: list[Entry] = []
+    return FolderScan(entries, *_scan(root, entries.append))
+
+
+def _scan(root: Path, add: Callable[[Entry], None]) -> tuple[list[str], dict[str, int], list[str]]:
+    """Gives the entries to `add`; returns class names, ignored files and empty classes."""
+    children = _children(root)
+    class_names = [child.name for child in children if child.is_dir() and not child.name.startswith(".")]
+    if not class_names:
+        raise InputError(
+            f"{root} has no subfolders: one folder for each class is expected, with its images in it"
+        )
+    ignored = Counter(extension(child.name) for child in children if child.is_file())
+    empty_classes = []
+    for label, name in enumerate(class_names):
+        empty = True
+        for path in _files_below(root, name, ancestors=()):
+            if is_image_name(path):
+                add(Entry(path, label))
+                empty = False
+            else:
+                ignored[extension(path)] += 1
+        if empty:
+            empty_classes.append(name)
+    if len(empty_classes) == len(class_names):
+        raise InputError(
+            f"{root} has {len(class_names)} subfolders and no image in any: {known_extensions()}"
+        )
+    return class_names, dict(ignored), empty_classes
+
+
+def scan_flat(root: Path) -> tuple[list[str], dict[str, int]]:
+    """Names of the images that lie in a folder itself, sorted; and what else lies there, as FolderScan.ignored.
+
+    Raises InputError if `root` cannot be read.
+    """
+    names = [child.name for child in _children(root) if not child.is_dir()]
+    ignored = Counter(extension(name) for name in names if not is_image_name(name))
+    return [name for name in names if is_image_name(name)], dict(ignored)
+
+
+def notes_of(
+    ignored: dict[str, int], class_names: Sequence[str] = (), empty_classes: Iterable[str] = ()
+) -> list[str]:
+    """Lines for `Source.notes`: what of a folder or an archive is not used."""
+    notes = []
+    if ignored:
+        kinds = ", ".join(
+            f"{count:,} {kind or 'without extension'}" for kind, count in sorted(ignored.items())
+        )
+        notes.append(f"ignored {sum(ignored.values()):,} files that are no images or in no class: {kinds}")
+    labels = {name: label for label, name in enumerate(class_names)}
+    empty = list(empty_classes)
+    notes += [f"class {name} (label {labels[name]}) has no image" for name in empty[:NAMED_CLASSES]]
+    if len(empty) > NAMED_CLASSES:
+        notes.append(f"{len(empty) - NAMED_CLASSES:,} more classes have no image")
+    return notes
+
+
+def known_extensions() -> str:
+    """For messages: which names count as images."""
+    return f"images are files named {', '.join(sorted('*' + e for e in IMAGE_EXTENSIONS))}"
+
+
+def is_image_name(path: str) -> bool:
+    """Whether the last part of a path is the name of an image that is not hidden."""
+    return extension(path) in IMAGE_EXTENSIONS and not path[path.rfind("/") + 1 :].startswith(".")
+
+
+def extension(name: str) -> str:
+    """In lower case, with its dot; "" where there is none."""
+    return os.path.splitext(name)[1].lower()  # noqa: PTH122 - a million names: Path would take seconds
+
+
+def _children(folder: Path) -> list["os.DirEntry[str]"]:
+    try:
+        return sorted(os.scandir(folder), key=lambda child: child.name)
+    except OSError as error:
+        raise InputError(f"{folder} cannot be read: {error.strerror or error}") from error
+
+
+def _files_below(root: Path, folder: str, ancestors: tuple[tuple[int, int], ...]) -> Iterator[str]:
+    """Paths from `root` on."""
+    try:
+        status = (root / folder).stat()
+    except OSError as error:
+        raise InputError(f"{root / folder} cannot be read: {error.strerror or error}") from error
+    identity = (status.st_dev, status.st_ino)
+    if identity in ancestors:  # a link to a folder above
+        return
+    for child in _children(root / folder):
+        path = f"{folder}/{child.name}"
+        if not child.is_dir():
+            yield path
+        elif not child.name.startswith("."):
+            yield from _files_below(root, path, (*ancestors, identity))
