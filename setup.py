@@ -22,6 +22,7 @@ setup(
         "numpy>=1.22",
         "lmdb>=1.3",
         "opencv-python-headless>=4.5,<5",  # OpenCV 5 dropped its reader of Caffe models
+        "pillow>=9",  # matplotlib brings it; here for GIFs and for what OpenCV reads wrongly
         "typer>=0.12",
         "rich>=13",
         "matplotlib>=3.6",

@@ -1,10 +1,20 @@
-"""Kind and size of an image from the first bytes of its file, before anything is decoded or allocated."""
+"""Kind, size and form of an image from its file, before anything is decoded or allocated."""
 
 import re
 import struct
 from typing import NamedTuple
 
-from batchbrew.dataset.jpeg import START, JpegSkeleton, read_skeleton
+from batchbrew.dataset import tiff
+from batchbrew.dataset.jpeg import BASELINE, EXTENDED, PROGRESSIVE, START, JpegSkeleton, read_skeleton
+
+MAX_CHUNKS = 1000  # looked through for metadata; a hostile file has millions
+PNG_CHANNELS = {
+    0: 1,
+    2: 3,
+    3: 4,
+    4: 4,
+    6: 4,
+}  # as decoded: a palette may have transparency, grey with alpha is BGRA
 
 
 class Header(NamedTuple):
@@ -14,28 +24,78 @@ class Header(NamedTuple):
     width: int
     height: int
     jpeg: JpegSkeleton | None = None
+    orientation: int = 1
+    """How EXIF wants the picture turned, 1 (upright) to 8."""
+    pixel_bytes: float = 3
+    """Memory a pixel takes while the picture is decoded and reduced to 8 bits without transparency."""
+    coefficient_bytes: float = 0
+    """Likewise, but not made less by decoding at a reduced scale."""
+    animated: bool = False
+    plain_channels: int = 0
+    """1 or 3 where every decoder reads the file as 8 bits of that many channels, which are grey or colours."""
 
 
 def read_header(data: bytes) -> Header | None:
-    """The header of a JPEG, PNG, BMP, PNM, TIFF or WebP file, told by its content; None for other files.
+    """The header of a JPEG, PNG, BMP, PNM, TIFF, WebP or GIF file, told by its content; None for other files.
 
     A width or height of 0 means that the header is damaged.
     """
     if data.startswith(START + b"\xff"):
-        skeleton = read_skeleton(data)
-        return Header("JPEG", skeleton.width, skeleton.height, skeleton)
+        return _jpeg(data)
     padded = data[:64].ljust(64, b"\0")  # so that a field beyond the end reads as 0
     if data.startswith(b"\x89PNG\r\n\x1a\n"):
-        return Header("PNG", *struct.unpack_from(">II", padded, 16))
+        return _png(data, padded)
     if data.startswith(b"BM"):
-        return Header("BMP", *_bmp_size(padded))
+        return Header("BMP", *_bmp_size(padded), pixel_bytes=3)
     if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
-        return Header("WebP", *_webp_size(padded))
-    if data[:4] in (b"II*\0", b"MM\0*"):
-        return Header("TIFF", *_tiff_size(data))
+        return _webp(data, padded)
+    if data[:4] in tiff.START:
+        return _tiff(data)
+    if data[:6] in (b"GIF87a", b"GIF89a"):
+        width, height = struct.unpack_from("<HH", padded, 6)
+        return Header("GIF", width, height, pixel_bytes=12)
     if re.match(rb"P[1-6]\s", data):
-        return Header("PNM", *_pnm_size(data))
+        return Header("PNM", *_pnm_size(data), pixel_bytes=9)
     return None
+
+
+def _jpeg(data: bytes) -> Header:
+    skeleton = read_skeleton(data)
+    # Who cannot go row by row keeps all the coefficients, 16 bits each, until the last scan is there.
+    buffered = 0 if skeleton.one_scan and skeleton.frame != PROGRESSIVE else 2 * skeleton.components
+    plain = (
+        skeleton.frame in (BASELINE, EXTENDED, PROGRESSIVE)
+        and skeleton.precision == 8
+        and skeleton.components in (1, 3)
+    )
+    return Header(
+        "JPEG",
+        skeleton.width,
+        skeleton.height,
+        skeleton,
+        skeleton.orientation,
+        pixel_bytes=1 if skeleton.components == 1 else 3,
+        coefficient_bytes=buffered,
+        plain_channels=skeleton.components if plain else 0,
+    )
+
+
+def _png(data: bytes, padded: bytes) -> Header:
+    width, height, depth, colours = struct.unpack_from(">IIBB", padded, 16)
+    channels = PNG_CHANNELS.get(colours, 4)
+    exif = _chunk(data, 8, b"eXIf", big_endian=True)
+    decoded = channels * (2 if depth == 16 else 1)
+    reduced = 4 if decoded > channels else 0
+    flattened = 3 if channels == 4 else 0
+    plain = depth == 8 and colours in (0, 2) and not _chunk(data, 8, b"tRNS", big_endian=True)
+    return Header(
+        "PNG",
+        width,
+        height,
+        orientation=tiff.orientation(exif),
+        pixel_bytes=decoded + reduced + flattened,
+        plain_channels=channels if plain else 0,
+    )
 
 
 def _bmp_size(padded: bytes) -> tuple[int, int]:
@@ -44,6 +104,18 @@ def _bmp_size(padded: bytes) -> tuple[int, int]:
     else:
         width, height = struct.unpack_from("<ii", padded, 18)
     return max(width, 0), abs(height)  # a negative height means: rows from top to bottom
+
+
+def _webp(data: bytes, padded: bytes) -> Header:
+    flags = padded[20] if padded[12:16] == b"VP8X" else 0
+    exif = _chunk(data, 12, b"EXIF", big_endian=False) if flags & 0x08 else b""
+    return Header(
+        "WebP",
+        *_webp_size(padded),
+        orientation=tiff.orientation(exif.removeprefix(b"Exif\0\0")),
+        pixel_bytes=12,
+        animated=bool(flags & 0x02),
+    )
 
 
 def _webp_size(padded: bytes) -> tuple[int, int]:
@@ -59,20 +131,33 @@ def _webp_size(padded: bytes) -> tuple[int, int]:
     return 0, 0
 
 
-def _tiff_size(data: bytes) -> tuple[int, int]:
-    order = "<" if data[:2] == b"II" else ">"
-    sizes = {256: 0, 257: 0}  # ImageWidth, ImageLength
-    try:
-        (directory,) = struct.unpack_from(order + "I", data, 4)
-        (fields,) = struct.unpack_from(order + "H", data, directory)
-        for index in range(fields):
-            at = directory + 2 + 12 * index
-            tag, kind = struct.unpack_from(order + "HH", data, at)
-            if tag in sizes and kind in (3, 4):  # SHORT, LONG
-                (sizes[tag],) = struct.unpack_from(order + ("H" if kind == 3 else "I"), data, at + 8)
-    except struct.error:  # an offset beyond the end of the file
-        return 0, 0
-    return sizes[256], sizes[257]
+def _chunk(data: bytes, position: int, name: bytes, big_endian: bool) -> bytes:
+    """The content of a PNG's or a RIFF's first chunk of that name, if it comes early enough; or nothing."""
+    for _ in range(MAX_CHUNKS):
+        head = data[position : position + 8]
+        if len(head) < 8:
+            break
+        length = int.from_bytes(head[:4] if big_endian else head[4:], "big" if big_endian else "little")
+        if (head[4:] if big_endian else head[:4]) == name:
+            return data[position + 8 : position + 8 + length]
+        # a PNG's chunk ends with 4 bytes of checksum, a RIFF's begins at an even place
+        position += 8 + length + (4 if big_endian else length % 2)
+    return b""
+
+
+def _tiff(data: bytes) -> Header:
+    found = tiff.first_fields(
+        data, (tiff.WIDTH, tiff.LENGTH, tiff.BITS_PER_SAMPLE, tiff.SAMPLES_PER_PIXEL, tiff.ORIENTATION)
+    )
+    channels = max(3, found.get(tiff.SAMPLES_PER_PIXEL, 1))
+    channel_bytes = max(1, found.get(tiff.BITS_PER_SAMPLE, 1) / 8)
+    return Header(
+        "TIFF",
+        found.get(tiff.WIDTH, 0),
+        found.get(tiff.LENGTH, 0),
+        orientation=tiff.orientation(data),
+        pixel_bytes=2 * channels * channel_bytes + 7,  # a strip may be as large as the picture
+    )
 
 
 def _pnm_size(data: bytes) -> tuple[int, int]:

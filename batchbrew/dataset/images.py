@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchbrew.dataset.headers import Header, read_header
-from batchbrew.dataset.jpeg import with_filler_before_end
+from batchbrew.dataset.jpeg import JpegSkeleton, with_filler_before_end
 from batchbrew.errors import InputError
 
 Image = NDArray[np.uint8]
@@ -73,34 +73,49 @@ def decode_stored(data: bytes) -> Image:
 
 def check_header(data: bytes) -> Header:
     """What a file says of itself, if that is an image that may be decoded. Raises ImageError if not."""
-    if not data:
-        raise ImageError("is empty")
-    header = read_header(data)
-    if header is None:
-        raise ImageError("is not a JPEG, PNG, BMP, PNM, TIFF or WebP file")
-    if header.jpeg is not None and header.jpeg.end is None:
-        raise ImageError("is a truncated JPEG: its end is missing")
-    if header.width == 0 or header.height == 0:
-        raise ImageError(f"is a damaged {header.kind}: its header gives no size")
+    header = sound_header(data)
+    if header.kind == "GIF":  # which the OpenCV of a real Caffe cannot read
+        raise ImageError("is a GIF, and no JPEG, PNG, BMP, PNM, TIFF or WebP file")
     if header.width * header.height > MAX_PIXELS:
         size = f"{header.width}×{header.height}"
         raise ImageError(f"is a {header.kind} of {size} pixels; at most {MAX_PIXELS:,} are decoded")
     return header
 
 
+def sound_header(data: bytes) -> Header:
+    """The header of an image file of any kind and size. Raises ImageError if it is damaged or truncated."""
+    if not data:
+        raise ImageError("is empty")
+    header = read_header(data)
+    if header is None:
+        raise ImageError("is not a JPEG, PNG, BMP, PNM, TIFF, WebP or GIF file")
+    if header.jpeg is not None and header.jpeg.end is None:
+        raise ImageError("is a truncated JPEG: its end is missing")
+    if header.width == 0 or header.height == 0:
+        raise ImageError(f"is a damaged {header.kind}: its header gives no size")
+    return header
+
+
 def _decode(data: bytes, flags: int) -> Image:
     header = check_header(data)
-    image = _imdecode(data, flags)
+    image = imdecode(data, flags)
     if image is None:
         raise ImageError(f"is a damaged or unsupported {header.kind}: OpenCV cannot decode it")
-    if header.jpeg is not None and header.jpeg.end is not None and _has_grey_corner(image):
-        again = _imdecode(with_filler_before_end(data, header.jpeg.end), flags)
-        if again is None or not np.array_equal(image, again):
-            raise ImageError("is a truncated JPEG: its data end before its last row")
+    if header.jpeg is not None:
+        refuse_cut(data, header.jpeg, image, flags)
     return image
 
 
-def _imdecode(data: bytes, flags: int) -> Image | None:
+def refuse_cut(data: bytes, skeleton: JpegSkeleton, image: Image, flags: int) -> None:
+    """Raise ImageError if `image`, what `flags` gave of a JPEG, lacks rows though the file has its end marker."""
+    if _has_grey_corner(image):
+        again = imdecode(with_filler_before_end(data, skeleton), flags)
+        if again is None or not np.array_equal(image, again):
+            raise ImageError("is a truncated JPEG: its data end before its last row")
+
+
+def imdecode(data: bytes, flags: int) -> Image | None:
+    """OpenCV's decoder; None if it cannot. Raises ImageError if it fails."""
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error as error:

@@ -38,7 +38,7 @@ def test_both_other_headers_of_webp() -> None:
         (by_pillow("WEBP", orientation=1), b"VP8X"),
     ):
         assert data[12:16] == chunk
-        assert read_header(data) == ("WebP", 96, 64, None)
+        assert read_header(data)[:3] == ("WebP", 96, 64)  # type: ignore[index]
 
 
 @pytest.mark.parametrize("extension", KINDS)
@@ -88,7 +88,7 @@ def test_jpeg_with_a_truly_grey_corner_is_taken() -> None:
     [
         (b"", "is empty"),
         (b"this is a text, not a photograph", "is not a JPEG, PNG"),
-        (b"GIF89a" + bytes(50), "is not a JPEG, PNG"),
+        (b"GIF89a" + b"\1\0\1\0" + bytes(50), "is a GIF, and no JPEG, PNG"),
         (b"\xff\xd8\xff\xd9", "gives no size"),
         (b"\x89PNG\r\n\x1a\n", "gives no size"),
         (b"II*\0\xff\xff\xff\xff", "gives no size"),
@@ -126,7 +126,7 @@ def with_size(extension: str, side: int) -> bytes:
 
 @pytest.mark.parametrize("extension", KINDS)
 def test_absurd_size_is_refused_before_decoding(extension: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(images, "_imdecode", lambda data, flags: pytest.fail("was decoded"))
+    monkeypatch.setattr(images, "imdecode", lambda data, flags: pytest.fail("was decoded"))
     with pytest.raises(ImageError, match=r"of 15000×15000 pixels; at most 200,000,000"):
         decode(with_size(extension, 15000))
 
