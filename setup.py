@@ -31,7 +31,17 @@ setup(
         "six",  # pycaffe brings it, and its scripts count on that
     ],
     extras_require={
-        "dev": ["pytest>=8", "pytest-xdist>=3", "hypothesis>=6", "ruff", "mypy", "build", "setuptools>=70.1"],
+        "dev": [
+            "pytest>=8",
+            "pytest-xdist>=3",
+            "hypothesis>=6",
+            "ruff",
+            "mypy",
+            "build",
+            "setuptools>=70.1",
+            "scipy>=1.8",
+        ],
+        "ilsvrc": ["scipy>=1.8"],  # reads the development kit's meta.mat
         "view": ["netron"],
     },
     entry_points={"console_scripts": ["batchbrew=batchbrew.__main__:main"]},
