@@ -39,6 +39,10 @@ PrecisionOption = Annotated[
 ShuffleOption = Annotated[
     bool, typer.Option("--shuffle", help="Draw a new order of the images for each epoch (--engine torch).")
 ]
+ForceOption = Annotated[
+    bool, typer.Option("--force", help="Replace what is there, when the new one is whole.")
+]
+RewriteSeedOption = Annotated[int, typer.Option(min=0, help="Another seed, another draw.")]
 
 
 def _version(asked: bool) -> None:
@@ -320,43 +324,108 @@ def doctor(caffe_python: CaffePythonOption = None) -> None:
 @lmdb_app.command("build")
 def lmdb_build(
     out: Annotated[Path, typer.Option(help="The LMDB to make, a folder.")],
-    images: Annotated[Path | None, typer.Option(help="Where the paths of --list begin.")] = None,
-    list_file: Annotated[Path | None, typer.Option("--list", help="Lines of: PATH LABEL.")] = None,
-    folder: Annotated[Path | None, typer.Option(help="Instead of a list: a folder for each class.")] = None,
+    folder: Annotated[Path | None, typer.Option(help="Source: a folder for each class.")] = None,
+    list_file: Annotated[Path | None, typer.Option("--list", help="Source: lines of PATH LABEL.")] = None,
+    csv: Annotated[Path | None, typer.Option(help="Source: a table with columns path and label.")] = None,
+    images: Annotated[Path | None, typer.Option(help="Where the paths of --list or --csv begin.")] = None,
+    ilsvrc_train: Annotated[
+        Path | None, typer.Option(help="Source: ILSVRC2012_img_train.tar, or a folder of what is in it.")
+    ] = None,
+    ilsvrc_val: Annotated[
+        Path | None, typer.Option(help="Source: ILSVRC2012_img_val.tar, or a folder of its images.")
+    ] = None,
+    devkit: Annotated[Path | None, typer.Option(help="ILSVRC2012_devkit_t12, for --ilsvrc-val.")] = None,
+    labels: Annotated[Path | None, typer.Option(help="val.txt instead of --devkit.")] = None,
+    tar: Annotated[Path | None, typer.Option(help="Source: a tar archive, a folder for each class.")] = None,
     classes: Annotated[Path | None, typer.Option(help="Class names, one a line, in label order.")] = None,
-    short_side: Annotated[int, typer.Option(help="Pixels of the shorter side; the aspect is kept.")] = 256,
+    mode: Annotated[
+        str, typer.Option(help="short: short side, aspect kept; squash, crop, pad: to a square; none.")
+    ] = "short",
+    side: Annotated[
+        int, typer.Option("--side", "--short-side", help="Pixels of the short side, or of the square.")
+    ] = 256,
+    enlarge: Annotated[bool, typer.Option("--enlarge", help="Enlarge smaller images, too.")] = False,
+    gray: Annotated[bool, typer.Option("--gray", help="Store one channel.")] = False,
+    exif_orientation: Annotated[
+        str, typer.Option(help="ignore, as published numbers had it, or apply.")
+    ] = "ignore",
+    encoding: Annotated[str, typer.Option(help="jpeg, png or raw pixels.")] = "jpeg",
     quality: Annotated[int, typer.Option(help="JPEG quality, 1 to 100.")] = 95,
+    recompress: Annotated[
+        bool, typer.Option("--recompress", help="Code anew also what has the right size.")
+    ] = False,
     seed: Annotated[int, typer.Option(help="Seed of the shuffle.")] = 0,
-    shuffle: Annotated[bool, typer.Option(help="Shuffle, or keep the order of the list.")] = True,
+    shuffle: Annotated[bool, typer.Option(help="Shuffle, or keep the order of the source.")] = True,
     workers: Annotated[int | None, typer.Option(help="Threads (default: one for each core).")] = None,
-    max_bad: Annotated[int | None, typer.Option(help="Unreadable images to put up with.")] = None,
+    shards: Annotated[int, typer.Option(help="Make so many LMDBs, in one folder, that are one set.")] = 1,
+    shard: Annotated[int | None, typer.Option(help="Make only this one of --shards, from 0.")] = None,
+    max_bad: Annotated[
+        int | None, typer.Option(help="End when more images cannot be used (default: any number may).")
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="--max-bad 0.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted build.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace an LMDB when the new one is whole; drop a partial one.")
+    ] = False,
+    space_check: Annotated[bool, typer.Option(help="Estimate first whether the disk has room.")] = True,
 ) -> None:
-    """Build an LMDB of JPEGs from photographs.
+    """Build an LMDB from photographs, on all cores; after any interruption, go on with --resume.
 
-    Example: `batchbrew lmdb build --folder photos/train --out data/train_lmdb`
+    Examples: `batchbrew lmdb build --folder photos/train --out data/train_lmdb`
+
+    `batchbrew lmdb build --images photos --list train.txt --out data/train_lmdb`
+
+    `batchbrew lmdb build --ilsvrc-train ILSVRC2012_img_train.tar --out data/train_lmdb --resume`
+
+    `batchbrew lmdb build --ilsvrc-val ILSVRC2012_img_val.tar --labels val.txt --no-shuffle --out data/val_lmdb`
+
+    `batchbrew lmdb build --folder photos --shards 16 --shard 3 --out data/train_lmdb`   (a job for each shard)
     """
-    from batchbrew.dataset.commands.build import build
+    from batchbrew.dataset.commands.build import build, build_options
+    from batchbrew.dataset.commands.source_choice import SourceChoice
 
-    build(
-        out, images=images, list_file=list_file, folder=folder, classes_file=classes, short_side=short_side,
-        quality=quality, seed=seed, shuffle=shuffle, workers=workers, max_bad=max_bad,
+    choice = SourceChoice(
+        images, list_file, csv, folder, tar, ilsvrc_train, ilsvrc_val, devkit, labels, classes
+    )
+    options = build_options(
+        mode=mode, side=side, enlarge=enlarge, gray=gray, exif_orientation=exif_orientation, encoding=encoding,
+        quality=quality, recompress=recompress, seed=seed, shuffle=shuffle, workers=workers, shards=shards,
+        shard=shard, max_bad=max_bad, strict=strict, resume=resume, force=force, check_space=space_check,
     )  # fmt: skip
+    build(out, choice, options)
 
 
 @lmdb_app.command("info")
-def lmdb_info(db: Path) -> None:
-    """Say how many images of which sizes and labels an LMDB holds. Example: `batchbrew lmdb info data/train_lmdb`"""
+def lmdb_info(
+    db: Path,
+    full: Annotated[bool, typer.Option("--full", help="Look at every record, not at a thousand.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+) -> None:
+    """Say what an LMDB holds, and how it came about. Example: `batchbrew lmdb info data/train_lmdb`"""
     from batchbrew.dataset.commands.info import info
 
-    info(db)
+    info(db, full=full, as_json=as_json)
 
 
 @lmdb_app.command("verify")
-def lmdb_verify(db: Path) -> None:
-    """Read and decode every record of an LMDB. Example: `batchbrew lmdb verify data/train_lmdb`"""
+def lmdb_verify(
+    db: Path,
+    against: Annotated[
+        list[Path] | None, typer.Option(help="A data set with no picture of this one; may be repeated.")
+    ] = None,
+    allow_duplicates: Annotated[
+        bool, typer.Option("--allow-duplicates", help="Only warn of pictures that --against has, too.")
+    ] = False,
+    workers: Annotated[int | None, typer.Option(help="Threads (default: one for each core).")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+) -> None:
+    """Read and decode every record of an LMDB; look for pictures that it has twice, or shares with others.
+
+    Example: `batchbrew lmdb verify data/train_lmdb --against data/val_lmdb`
+    """
     from batchbrew.dataset.commands.verify import verify
 
-    verify(db)
+    verify(db, workers, against=against or [], allow_duplicates=allow_duplicates, as_json=as_json)
 
 
 @lmdb_app.command("show")
@@ -364,8 +433,125 @@ def lmdb_show(
     db: Path,
     out: Annotated[Path, typer.Option(help="The PNG to write.")] = Path("lmdb.png"),
     count: Annotated[int, typer.Option(min=1, help="How many records.")] = 25,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Draw them with this seed (default: evenly spread).")
+    ] = None,
+    label: Annotated[int | None, typer.Option(min=0, help="Of this label only, drawn.")] = None,
 ) -> None:
     """Draw records of an LMDB on one sheet. Example: `batchbrew lmdb show data/train_lmdb --out sheet.png`"""
     from batchbrew.dataset.commands.show import show
 
-    show(db, out, count)
+    show(db, out, count, seed, label)
+
+
+@lmdb_app.command("export")
+def lmdb_export(
+    db: Path,
+    out: Annotated[Path, typer.Argument(help="The folder to make.")],
+    by_class: Annotated[bool, typer.Option("--by-class", help="A folder for each class.")] = False,
+    form: Annotated[str, typer.Option("--format", help="original, png or jpg.")] = "original",
+    quality: Annotated[int, typer.Option(help="Of JPEGs that are made, 1 to 100.")] = 95,
+    count: Annotated[int | None, typer.Option(help="That many, evenly spread (default: all).")] = None,
+    workers: Annotated[int | None, typer.Option(help="Threads (default: one for each core).")] = None,
+) -> None:
+    """Write the pictures of an LMDB as files, with a list from which it can be built anew.
+
+    Example: `batchbrew lmdb export data/train_lmdb photos`, and back:
+    `batchbrew lmdb build --images photos/images --list photos/list.txt --no-shuffle --out data/again_lmdb`
+    """
+    from batchbrew.dataset.commands.export import export
+    from batchbrew.dataset.exporting import ExportOptions
+
+    export(db, out, ExportOptions(by_class, form, quality, count), workers)
+
+
+@lmdb_app.command("mean")
+def lmdb_mean(
+    db: Path,
+    out: Annotated[Path, typer.Argument(help="The .binaryproto to write.")],
+    crop: Annotated[int | None, typer.Option(help="Of the middle square with this side.")] = None,
+    resize: Annotated[
+        int | None, typer.Option(help="Of the pictures distorted to a square of this side.")
+    ] = None,
+    per_channel: Annotated[bool, typer.Option("--per-channel", help="One number for each channel.")] = False,
+    workers: Annotated[int | None, typer.Option(help="Threads (default: one for each core).")] = None,
+    force: ForceOption = False,
+) -> None:
+    """Write the mean picture of an LMDB, as `compute_image_mean` does.
+
+    Example: `batchbrew lmdb mean data/train_lmdb data/mean.binaryproto`
+    """
+    from batchbrew.dataset.commands.mean import mean
+    from batchbrew.dataset.mean_file import Frame
+
+    mean(db, out, Frame(crop, resize, per_channel), workers=workers, force=force)
+
+
+@lmdb_app.command("shuffle")
+def lmdb_shuffle(db: Path, out: Path, seed: RewriteSeedOption = 0, force: ForceOption = False) -> None:
+    """Write the records of an LMDB in a random order. Example: `batchbrew lmdb shuffle sorted_lmdb train_lmdb`"""
+    from batchbrew.dataset.commands.rewrite import shuffle
+
+    shuffle(db, out, seed=seed, force=force)
+
+
+@lmdb_app.command("merge")
+def lmdb_merge(
+    dbs: Annotated[
+        list[Path], typer.Argument(metavar="DB... OUT", help="What to merge, and the LMDB to make.")
+    ],
+    offset_labels: Annotated[
+        bool, typer.Option("--offset-labels", help="Put the labels of each behind those of the one before.")
+    ] = False,
+    force: ForceOption = False,
+) -> None:
+    """Write the records of several LMDBs to one. Example: `batchbrew lmdb merge cats_lmdb dogs_lmdb pets_lmdb`"""
+    from batchbrew.dataset.commands.rewrite import merge
+
+    merge(dbs, offset_labels=offset_labels, force=force)
+
+
+@lmdb_app.command("subset")
+def lmdb_subset(
+    db: Path,
+    out: Path,
+    count: Annotated[int | None, typer.Option(help="So many records.")] = None,
+    fraction: Annotated[float | None, typer.Option(help="So much of the records, 0 to 1.")] = None,
+    per_class: Annotated[int | None, typer.Option(help="So many records of each class, at most.")] = None,
+    labels: Annotated[str | None, typer.Option(help="Of these labels only: 1,5-9.")] = None,
+    relabel: Annotated[
+        bool, typer.Option("--relabel", help="Number the labels of --labels anew, from 0.")
+    ] = False,
+    seed: RewriteSeedOption = 0,
+    force: ForceOption = False,
+) -> None:
+    """Write some records of an LMDB, drawn at random, in its order.
+
+    Example: `batchbrew lmdb subset data/train_lmdb data/small_lmdb --per-class 100 --labels 0-9`
+    """
+    from batchbrew.dataset.commands.rewrite import subset
+    from batchbrew.dataset.label_ranges import LabelRanges
+    from batchbrew.dataset.selection import Choice
+
+    ranges = None if labels is None else LabelRanges(labels)
+    subset(db, out, Choice(count, fraction, per_class, ranges, relabel, seed), force=force)
+
+
+@lmdb_app.command("split")
+def lmdb_split(
+    db: Path,
+    outs: Annotated[list[Path], typer.Argument(metavar="OUT1 OUT2 ...", help="The LMDBs to make.")],
+    fractions: Annotated[str, typer.Option(help="How much of it each gets: 0.9,0.1.")],
+    stratified: Annotated[
+        bool, typer.Option(help="Give each part its fraction of every class, or of the whole alone.")
+    ] = True,
+    seed: RewriteSeedOption = 0,
+    force: ForceOption = False,
+) -> None:
+    """Write every record of an LMDB to one of several.
+
+    Example: `batchbrew lmdb split data/all_lmdb data/train_lmdb data/val_lmdb --fractions 0.9,0.1`
+    """
+    from batchbrew.dataset.commands.rewrite import split
+
+    split(db, outs, fractions, seed=seed, stratified=stratified, force=force)

@@ -9,8 +9,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from batchbrew.dataset.sources import Entry
-from batchbrew.dataset.writer import build_lmdb, default_workers
+from batchbrew.dataset.building.options import BuildOptions
+from batchbrew.dataset.building.writer import build_lmdb
+from batchbrew.dataset.image_options import ImageOptions
+from batchbrew.dataset.parallel import default_workers
+from batchbrew.dataset.sources import Entry, FilesSource
 
 SHORT_SIDE, QUALITY = 256, 95
 ASPECTS = ((4, 3), (3, 4), (3, 2), (1, 1))  # width by height
@@ -36,7 +39,8 @@ def made_up_lmdb(
 
         with ThreadPoolExecutor(default_workers()) as pool:
             entries = list(pool.map(write, range(images)))
-        build_lmdb(entries, root, folder, short_side=short_side, quality=QUALITY)
+        options = BuildOptions(ImageOptions(side=short_side, quality=QUALITY))
+        build_lmdb(FilesSource(entries, root), folder, options)
     return folder
 
 

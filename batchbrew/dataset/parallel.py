@@ -1,5 +1,6 @@
 """A map over threads that keeps the order and holds only a few results at a time."""
 
+import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -9,6 +10,11 @@ In = TypeVar("In")
 Out = TypeVar("Out")
 
 AHEAD = 8  # results a worker may be ahead of the consumer; bounds the memory
+
+
+def default_workers() -> int:
+    """A thread for each core that this process may use."""
+    return len(os.sched_getaffinity(0))
 
 
 def ordered_map(

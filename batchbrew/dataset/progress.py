@@ -3,63 +3,113 @@
 import contextlib
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Protocol
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-from batchbrew.dataset import writer
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+from rich.progress import Progress as Bar
 
 LINE_SECONDS = 10.0
 
+Progress = Callable[[int, int, int], None]
+"""Called with images done, images in all, bad ones so far."""
+
+
+class Meter(Protocol):
+    """A `Progress` that may be told, too, how many bytes were written."""
+
+    def __call__(self, done: int, total: int, bad: int, written_bytes: int | None = None, /) -> None: ...
+
 
 @contextlib.contextmanager
-def reporting(task: str) -> Iterator[writer.Progress]:
-    """Yield a callback for `progress=`; it writes to standard error."""
+def reporting(task: str, bad_word: str = "bad") -> Iterator[Meter]:
+    """Yield a callback for `progress=`; it writes to standard error.
+
+    Who tells bytes tells first, before any work, what an earlier pass has left: rates are of what comes after.
+    """
     console = Console(stderr=True)
     if console.is_terminal:
-        with _bar(console, task) as callback:
-            yield callback
+        with _bar(console, task, bad_word) as meter:
+            yield meter
     else:
-        yield _Lines(task)
+        yield _Lines(task, bad_word)
+
+
+class _Pace:
+    """What has been done since the beginning, a second."""
+
+    def __init__(self) -> None:
+        self.started = time.monotonic()
+        self._first_done: int | None = None
+        self._first_bytes = 0
+
+    def texts(self, now: float, done: int, total: int, written_bytes: int | None) -> list[str]:
+        """Images/s, MB/s if bytes are told, time left."""
+        if self._first_done is None:
+            return []
+        seconds = max(now - self.started, 1e-6)
+        rate = (done - self._first_done) / seconds
+        texts = [f"{rate:,.0f} images/s"]
+        if written_bytes is not None:
+            texts.append(f"{(written_bytes - self._first_bytes) / seconds / 1e6:,.1f} MB/s")
+        if rate > 0:
+            texts.append(f"{_duration((total - done) / rate)} left")
+        return texts
+
+    def begin(self, now: float, done: int, written_bytes: int | None) -> None:
+        """With the first call, which comes after the first image, or, if it tells bytes, before any work."""
+        if self._first_done is not None:
+            return
+        if written_bytes is None:
+            self._first_done = 0
+        else:
+            self.started, self._first_done, self._first_bytes = now, done, written_bytes
 
 
 @contextlib.contextmanager
-def _bar(console: Console, task: str) -> Iterator[writer.Progress]:
+def _bar(console: Console, task: str, bad_word: str) -> Iterator[Meter]:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
+        TextColumn("{task.fields[pace]}"),
         TextColumn("{task.fields[bad]}"),
     )
-    with Progress(*columns, console=console) as bar:
-        shown = bar.add_task(task, total=None, rate="", bad="")
-        started = time.monotonic()
+    pace = _Pace()
+    with Bar(*columns, console=console) as bar:
+        shown = bar.add_task(task, total=None, pace="", bad="")
 
-        def callback(done: int, total: int, bad: int) -> None:
-            rate = done / max(time.monotonic() - started, 1e-6)
-            note = f"{bad} bad" if bad else ""
-            bar.update(shown, completed=done, total=total, rate=f"{rate:,.0f} images/s", bad=note)
+        def meter(done: int, total: int, bad: int, written_bytes: int | None = None, /) -> None:
+            now = time.monotonic()
+            pace.begin(now, done, written_bytes)
+            text = ", ".join(pace.texts(now, done, total, written_bytes))
+            note = f"{bad:,} {bad_word}" if bad else ""
+            bar.update(shown, completed=done, total=total, pace=text, bad=note)
 
-        yield callback
+        yield meter
 
 
 class _Lines:
     """For logs: a plain line now and then."""
 
-    def __init__(self, task: str) -> None:
-        self._task = task
-        self._started = self._shown = time.monotonic()
+    def __init__(self, task: str, bad_word: str) -> None:
+        self._task, self._bad_word = task, bad_word
+        self._pace = _Pace()
+        self._shown = self._pace.started
 
-    def __call__(self, done: int, total: int, bad: int) -> None:
+    def __call__(self, done: int, total: int, bad: int, written_bytes: int | None = None, /) -> None:
         now = time.monotonic()
+        self._pace.begin(now, done, written_bytes)
         if now - self._shown < LINE_SECONDS:
             return
         self._shown = now
-        rate = done / (now - self._started)
-        minutes, seconds = divmod(round((total - done) / rate), 60)
-        left = f"{minutes}:{seconds:02d} left" + (f", {bad} bad" if bad else "")
-        line = f"{self._task}: {done:,} of {total:,} images, {rate:,.0f} images/s, {left}"
-        print(line, file=sys.stderr, flush=True)
+        parts = [f"{done:,} of {total:,} images", *self._pace.texts(now, done, total, written_bytes)]
+        if bad:
+            parts.append(f"{bad:,} {self._bad_word}")
+        print(f"{self._task}: {', '.join(parts)}", file=sys.stderr, flush=True)
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}" if minutes >= 60 else f"{minutes}:{rest:02d}"

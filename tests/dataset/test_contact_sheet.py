@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from batchbrew.dataset.building.writer import build_lmdb
 from batchbrew.dataset.contact_sheet import CAPTION, GAP, TILE, contact_sheet, write_contact_sheet
 from batchbrew.dataset.reader import Record
-from batchbrew.dataset.sources import Entry
-from batchbrew.dataset.writer import build_lmdb
+from batchbrew.dataset.sources import Entry, FilesSource
 from batchbrew.errors import InputError
 from tests.dataset.pictures import write_pictures
 
@@ -46,7 +46,7 @@ def test_floats_and_other_numbers_of_channels() -> None:
 
 def test_png_is_written(tmp_path: Path) -> None:
     entries = [Entry(name, 0) for name in write_pictures(tmp_path, 5)]
-    build_lmdb(entries, tmp_path, tmp_path / "db", class_names=["x"])
+    build_lmdb(FilesSource(entries, tmp_path, ["x"]), tmp_path / "db")
     assert write_contact_sheet(tmp_path / "db", tmp_path / "new" / "sheet.png", 4) == 4
     sheet = cv2.imread(str(tmp_path / "new" / "sheet.png"))
     assert sheet is not None

@@ -6,9 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from batchbrew.dataset.building.options import BuildOptions
+from batchbrew.dataset.building.writer import build_lmdb
+from batchbrew.dataset.image_options import ImageOptions
 from batchbrew.dataset.reader import LmdbReader
-from batchbrew.dataset.sources import Entry
-from batchbrew.dataset.writer import build_lmdb
+from batchbrew.dataset.sources import Entry, FilesSource
 from tests.conftest import RunCaffe
 from tests.dataset.pictures import picture, write_pictures
 
@@ -54,7 +56,8 @@ def test_data_layer_reads_ours(run_caffe: RunCaffe, tmp_path: Path) -> None:
     (tmp_path / "tall.png").write_bytes((tmp_path / names[3]).read_bytes())
     names += ["tall.png"]
     entries = [Entry(name, 1000 + 7 * number) for number, name in enumerate(names)]
-    build_lmdb(entries, tmp_path, tmp_path / "db", short_side=48, seed=3)
+    options = BuildOptions(ImageOptions(side=48), seed=3)
+    build_lmdb(FilesSource(entries, tmp_path), tmp_path / "db", options)
     with LmdbReader(tmp_path / "db") as reader:
         records = list(reader.records())
     assert records[0].image.shape == (48, 80, 3)

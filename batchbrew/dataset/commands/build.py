@@ -1,73 +1,80 @@
 """`batchbrew lmdb build`."""
 
+import contextlib
+import signal
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from types import FrameType
 
 from rich.console import Console
 
+from batchbrew.dataset.building.options import BuildOptions
+from batchbrew.dataset.building.writer import BuildReport, build_lmdb
+from batchbrew.dataset.commands.source_choice import SourceChoice, open_source
 from batchbrew.dataset.commands.tables import facts_table, spread
+from batchbrew.dataset.description import Description, Unreadable
+from batchbrew.dataset.image_options import ImageOptions
 from batchbrew.dataset.progress import reporting
-from batchbrew.dataset.sources import Entry, FolderScan, read_list, scan_folder
-from batchbrew.dataset.writer import BuildReport, build_lmdb
+from batchbrew.dataset.sources import Source
 from batchbrew.errors import InputError
 
 SHOWN_BAD = 10
 
 
-def build(
-    out: Path,
-    *,
-    images: Path | None = None,
-    list_file: Path | None = None,
-    folder: Path | None = None,
-    classes_file: Path | None = None,
-    short_side: int = 256,
-    quality: int = 95,
-    seed: int = 0,
-    shuffle: bool = True,
-    workers: int | None = None,
-    max_bad: int | None = None,
-) -> None:
-    """Build the LMDB `out` from `list_file` with paths relative to `images`, or from `folder`, one per class.
+def build(out: Path, choice: SourceChoice, options: BuildOptions) -> None:
+    """Build the LMDB `out` from the chosen source. Prints a summary, with what was odd or left out by name.
 
-    `classes_file` holds a class name a line, in the order of the labels. With `shuffle` false the order is
-    the list's. Prints a summary.
+    An interrupt (Ctrl-C, SIGTERM) ends the process with 130 or 143, after saying how to go on.
     """
-    entries, root, class_names = _source(images, list_file, folder)
-    if classes_file is not None:
-        class_names = read_class_names(classes_file)
-    with reporting(f"building {out}") as progress:
-        report = build_lmdb(
-            entries,
-            root,
-            out,
-            short_side=short_side,
-            quality=quality,
-            seed=seed if shuffle else None,
-            workers=workers,
-            class_names=class_names,
-            max_bad=max_bad,
-            progress=progress,
-        )
+    if choice.classes is not None:
+        options = replace(options, class_names=read_class_names(choice.classes))
+    with _saying_how_to_go_on(out), contextlib.closing(open_source(choice)) as source:
+        _print_source(source)
+        with reporting(f"building {out}", "quarantined") as meter:
+            report = build_lmdb(source, out, options, meter)
     _print_report(report)
 
 
-def _source(
-    images: Path | None, list_file: Path | None, folder: Path | None
-) -> tuple[list[Entry], Path, list[str] | None]:
-    """Entries, their root, class names where known."""
-    if folder is not None:
-        if images is not None or list_file is not None:
-            raise InputError("--folder is given with --images or --list: choose one way to name the images")
-        scan = scan_folder(folder)
-        _print_scan(folder, scan)
-        return scan.entries, folder, scan.class_names
-    if images is None or list_file is None:
-        raise InputError("no images are named: give --images DIR with --list FILE, or --folder DIR")
-    if not images.is_dir():
-        raise InputError(
-            f"{images} (--images) is not a folder: name the one that the list's paths start from"
-        )
-    return read_list(list_file, images), images, None
+def build_options(
+    *,
+    mode: str = "short",
+    side: int = 256,
+    enlarge: bool = False,
+    gray: bool = False,
+    exif_orientation: str = "ignore",
+    encoding: str = "jpeg",
+    quality: int = 95,
+    recompress: bool = False,
+    seed: int = 0,
+    shuffle: bool = True,
+    max_bad: int | None = None,
+    strict: bool = False,
+    workers: int | None = None,
+    shards: int = 1,
+    shard: int | None = None,
+    resume: bool = False,
+    force: bool = False,
+    check_space: bool = True,
+) -> BuildOptions:
+    """What the options of the command line ask for. Raises InputError for what cannot be."""
+    if exif_orientation not in ("apply", "ignore"):
+        raise InputError(f"--exif-orientation {exif_orientation!r} is not known: give apply or ignore")
+    if strict and max_bad:
+        raise InputError(f"--strict allows no unreadable image and --max-bad {max_bad}: give one of them")
+    exif = exif_orientation == "apply"
+    return BuildOptions(
+        images=ImageOptions(mode, side, enlarge, gray, exif, encoding, quality, recompress),
+        seed=seed if shuffle else None,
+        workers=workers,
+        max_bad=0 if strict else max_bad,
+        shards=shards,
+        shard=shard,
+        resume=resume,
+        force=force,
+        check_space=check_space,
+    )
 
 
 def read_class_names(path: Path) -> list[str]:
@@ -86,33 +93,66 @@ def read_class_names(path: Path) -> list[str]:
     return names
 
 
-def _print_scan(folder: Path, scan: FolderScan) -> None:
-    print(f"{folder}: {len(scan.entries):,} images in {len(scan.class_names):,} classes")
-    if scan.ignored:
-        kinds = ", ".join(
-            f"{count} {kind or 'without extension'}" for kind, count in sorted(scan.ignored.items())
-        )
-        print(
-            f"{folder}: ignored {sum(scan.ignored.values())} files that are no images or in no class: {kinds}"
-        )
-    for name in scan.empty_classes:
-        print(f"{folder}: class {name} (label {scan.class_names.index(name)}) has no image")
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM, as a scheduler sends it."""
+
+
+@contextlib.contextmanager
+def _saying_how_to_go_on(out: Path) -> Iterator[None]:
+    def terminate(number: int, frame: FrameType | None) -> None:
+        raise _Terminated
+
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        print(f"batchbrew: {out} is not finished: go on with the same command and --resume", file=sys.stderr)
+        number = signal.SIGTERM if isinstance(interrupt, _Terminated) else signal.SIGINT
+        raise SystemExit(128 + number) from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _print_source(source: Source) -> None:
+    classes = f" in {len(source.class_names):,} classes" if source.class_names else ""
+    print(f"{source.name}: {len(source.entries):,} images{classes}")
+    for note in source.notes:
+        print(f"{source.name}: {note}")
 
 
 def _print_report(report: BuildReport) -> None:
-    built = report.description
+    built = report.descriptions
+    first, images, listed = built[0], sum(each.images for each in built), sum(each.listed for each in built)
+    unreadable = [bad for each in built for bad in each.unreadable]
+    refused = [bad for each in built for bad in each.refused]
     table = facts_table(str(report.path))
-    table.add_row("images", f"{built.images:,} of {built.listed:,} listed")
-    table.add_row("unreadable", f"{len(built.unreadable):,}")
-    table.add_row("classes", f"{built.classes:,} ({spread(built.label_counts)})")
-    table.add_row("short side, quality", f"{built.short_side}, {built.quality}")
-    table.add_row("order", "the list's" if built.seed is None else f"shuffled with seed {built.seed}")
-    table.add_row("size", f"{built.total_bytes / 2**20:,.1f} MiB")
-    table.add_row("time", f"{report.seconds:,.1f} s ({built.listed / report.seconds:,.0f} images/s)")
+    table.add_row("images", f"{images:,} of {listed:,} listed")
+    table.add_row("quarantined", f"{len(unreadable):,}")
+    table.add_row("refused", f"{len(refused):,}")
+    if len(built) > 1:
+        table.add_row("shards", f"{len(built):,}")
+    table.add_row("classes", f"{first.classes:,} ({spread(_label_counts(built))})")
+    for kind, count in _odd(built).items():
+        table.add_row(kind, f"{count:,}")
+    table.add_row("order", "the source's" if first.seed is None else f"shuffled with seed {first.seed}")
+    table.add_row("size", f"{sum(each.total_bytes for each in built) / 2**20:,.1f} MiB")
+    table.add_row("time", f"{report.seconds:,.1f} s ({report.made / report.seconds:,.0f} images/s)")
     Console().print(table)
-    for bad in built.unreadable[:SHOWN_BAD]:
-        print(f"left out: {bad}")
-    if len(built.unreadable) > SHOWN_BAD:
-        print(
-            f"left out: {len(built.unreadable) - SHOWN_BAD} more, all named in {report.path / 'dataset.json'}"
-        )
+    _print_bad("quarantined", unreadable, report.path)
+    _print_bad("refused", refused, report.path)
+
+
+def _print_bad(what: str, bad: list[Unreadable], path: Path) -> None:
+    for one in bad[:SHOWN_BAD]:
+        print(f"{what}: {one}")
+    if len(bad) > SHOWN_BAD:
+        print(f"{what}: {len(bad) - SHOWN_BAD:,} more, all named in dataset.json in {path}")
+
+
+def _label_counts(built: tuple[Description, ...]) -> dict[int, int]:
+    return {label: sum(each.label_counts.get(label, 0) for each in built) for label in built[0].label_counts}
+
+
+def _odd(built: tuple[Description, ...]) -> dict[str, int]:
+    kinds = sorted({kind for each in built for kind in each.odd})
+    return {kind: sum(each.odd[kind]["count"] for each in built if kind in each.odd) for kind in kinds}

@@ -1,12 +1,16 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from batchbrew.dataset.commands.build import build, read_class_names
+from batchbrew.dataset.building.options import BuildOptions
+from batchbrew.dataset.commands.build import build, build_options, read_class_names
 from batchbrew.dataset.commands.info import info
 from batchbrew.dataset.commands.show import show
+from batchbrew.dataset.commands.source_choice import SourceChoice, open_source
 from batchbrew.dataset.commands.verify import verify
 from batchbrew.dataset.description import read_description
+from batchbrew.dataset.image_options import ImageOptions
 from batchbrew.errors import InputError
 from tests.dataset.pictures import encoded, write_pictures
 
@@ -28,14 +32,14 @@ def test_build_from_a_folder_and_all_the_rest(
     photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "db"
-    build(out, folder=photos, short_side=32)
+    build(out, SourceChoice(folder=photos), build_options(side=32))
     text = capsys.readouterr().out
     for part in (
         "5 images in 3 classes",
         "ignored 1 files that are no images or in no class: 1 .txt",
         "class cat (label 2) has no image",
         "4 of 5 listed",
-        "left out: ant/bad.jpg is not a JPEG",
+        "quarantined: ant/bad.jpg is not a JPEG",
     ):
         assert part in text
     description = read_description(out)
@@ -43,7 +47,7 @@ def test_build_from_a_folder_and_all_the_rest(
     assert description.class_names == ["ant", "bée", "cat"]
     info(out)
     text = capsys.readouterr().out
-    assert "label 1 bée: 1\n" in text
+    assert "(bée): 1\n" in text
     assert "48×32 (4)" in text
     verify(out, workers=1)
     assert "4 records, all can be decoded; as dataset.json says" in capsys.readouterr().out
@@ -57,25 +61,49 @@ def test_build_from_a_folder_and_all_the_rest(
 def test_build_from_a_list_with_class_names(photos: Path, tmp_path: Path) -> None:
     (tmp_path / "list.txt").write_text("bée/x y.png 1\nant/0.jpg 0\n")
     (tmp_path / "classes.txt").write_text("Ant\nBee and more\n")
-    build(
-        tmp_path / "db",
-        images=photos,
-        list_file=tmp_path / "list.txt",
-        classes_file=tmp_path / "classes.txt",
-        shuffle=False,
-    )
+    choice = SourceChoice(images=photos, list_file=tmp_path / "list.txt", classes=tmp_path / "classes.txt")
+    build(tmp_path / "db", choice, build_options(shuffle=False))
     description = read_description(tmp_path / "db")
     assert description is not None
     assert (description.seed, description.class_names) == (None, ["Ant", "Bee and more"])
 
 
-def test_sources_that_make_no_sense(photos: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no images are named"):
-        build(tmp_path / "db", images=photos)
-    with pytest.raises(InputError, match="choose one way"):
-        build(tmp_path / "db", images=photos, folder=photos)
-    with pytest.raises(InputError, match="--images"):
-        build(tmp_path / "db", images=tmp_path / "absent", list_file=tmp_path / "x")
+@pytest.mark.parametrize(
+    ("given", "complaint"),
+    [
+        ({}, "no images are named: give --list"),
+        ({"images": "photos"}, "no images are named"),
+        ({"images": "photos", "folder": "photos"}, "--images goes with --list or --csv, not with --folder"),
+        ({"folder": "photos", "tar": "x.tar"}, "--folder and --tar are given: choose one"),
+        ({"list_file": "x"}, "--list is given without --images"),
+        ({"images": "absent", "list_file": "x"}, "absent is not a folder"),
+        ({"folder": "photos", "labels": "x"}, "--labels goes with --ilsvrc-val, not with --folder"),
+    ],
+)
+def test_sources_that_make_no_sense(
+    photos: Path, tmp_path: Path, given: dict[str, str], complaint: str
+) -> None:
+    choice = SourceChoice(**{name: tmp_path / value for name, value in given.items()})
+    with pytest.raises(InputError, match=complaint):
+        open_source(choice)
+
+
+@pytest.mark.parametrize(
+    ("given", "complaint"),
+    [
+        ({"exif_orientation": "turn"}, "--exif-orientation 'turn' is not known: give apply or ignore"),
+        ({"strict": True, "max_bad": 3}, "--strict allows no unreadable image and --max-bad 3"),
+    ],
+)
+def test_options_that_make_no_sense(given: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(InputError, match=complaint):
+        build_options(**given)
+
+
+def test_options_reach_the_build() -> None:
+    assert build_options(strict=True, shuffle=False, exif_orientation="apply", gray=True) == BuildOptions(
+        ImageOptions(exif=True, gray=True), seed=None, max_bad=0
+    )
 
 
 @pytest.mark.parametrize(("content", "complaint"), [(b"a\n\nb\n", "line 2 is blank"), (b"\xff\xfe", "UTF-8")])

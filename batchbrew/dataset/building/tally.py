@@ -1,0 +1,112 @@
+"""What is counted while pictures are made: of a batch for the journal, of all for dataset.json."""
+
+import math
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+from batchbrew.dataset.making import Made
+
+NAMED = 1000  # of a kind of odd pictures, so many are named; all are counted
+
+Size = tuple[int, int]
+"""Height and width."""
+
+
+class Tally:
+    """Counts of pictures, by their index in the source where they are named.
+
+    All are whole numbers, so that sums do not depend on where a batch ends or a build was interrupted.
+    """
+
+    def __init__(self) -> None:
+        self.quarantined: list[tuple[int, str]] = []
+        """Index and reason."""
+        self.kinds: Counter[str] = Counter()
+        self.odd: Counter[str] = Counter()
+        self.odd_named: dict[str, list[int]] = {}
+        """The first of each kind."""
+        self.source_sizes: Counter[Size] = Counter()
+        self.stored_sizes: Counter[Size] = Counter()
+        self.passed_through = 0
+        self.pixels = 0
+        self.sums: list[int] = []
+        """Σx of each channel."""
+        self.squares: list[int] = []
+
+    def add(self, index: int, made: Made) -> None:
+        """Count a picture that was made."""
+        self.kinds[made.kind] += 1
+        for kind in made.odd:
+            self._add_odd(kind, 1, (index,))
+        self.source_sizes[made.source_size] += 1
+        self.stored_sizes[made.size] += 1
+        self.passed_through += made.passed_through
+        self.pixels += made.size[0] * made.size[1]
+        self.sums = _added(self.sums, made.sums)
+        self.squares = _added(self.squares, made.squares)
+
+    def merge(self, later: "Tally") -> None:
+        """Count what another has counted after this one."""
+        self.quarantined += later.quarantined
+        self.kinds.update(later.kinds)
+        for kind, count in later.odd.items():
+            self._add_odd(kind, count, later.odd_named[kind])
+        self.source_sizes.update(later.source_sizes)
+        self.stored_sizes.update(later.stored_sizes)
+        self.passed_through += later.passed_through
+        self.pixels += later.pixels
+        self.sums = _added(self.sums, later.sums)
+        self.squares = _added(self.squares, later.squares)
+
+    def mean(self) -> list[float]:
+        """Of the stored pixels of each channel, 0..255, BGR."""
+        return [round(total / self.pixels, 4) for total in self.sums]
+
+    def std(self) -> list[float]:
+        """The standard deviation, likewise."""
+        return [
+            round(math.sqrt(max(self.pixels * square - total * total, 0)) / self.pixels, 4)
+            for total, square in zip(self.sums, self.squares, strict=True)
+        ]
+
+    def to_json(self) -> dict[str, Any]:
+        """As `from_json` takes it."""
+        return {
+            "quarantined": self.quarantined,
+            "kinds": self.kinds,
+            "odd": {kind: [count, self.odd_named[kind]] for kind, count in self.odd.items()},
+            "source_sizes": [[*size, count] for size, count in self.source_sizes.items()],
+            "stored_sizes": [[*size, count] for size, count in self.stored_sizes.items()],
+            "passed_through": self.passed_through,
+            "pixels": self.pixels,
+            "sums": self.sums,
+            "squares": self.squares,
+        }
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> "Tally":
+        """Raises KeyError, TypeError or ValueError for what `to_json` did not write."""
+        tally = cls()
+        tally.quarantined = [(int(index), str(reason)) for index, reason in fields["quarantined"]]
+        tally.kinds.update(fields["kinds"])
+        for kind, (count, named) in fields["odd"].items():
+            tally._add_odd(kind, count, named)
+        for sizes, listed in (
+            (tally.source_sizes, fields["source_sizes"]),
+            (tally.stored_sizes, fields["stored_sizes"]),
+        ):
+            sizes.update({(height, width): count for height, width, count in listed})
+        tally.passed_through, tally.pixels = int(fields["passed_through"]), int(fields["pixels"])
+        tally.sums, tally.squares = list(map(int, fields["sums"])), list(map(int, fields["squares"]))
+        return tally
+
+    def _add_odd(self, kind: str, count: int, indices: Iterable[int]) -> None:
+        self.odd[kind] += count
+        named = self.odd_named.setdefault(kind, [])
+        named += list(indices)[: NAMED - len(named)]
+
+
+def _added(ones: list[int], others: Iterable[float]) -> list[int]:
+    whole = [round(other) for other in others]
+    return [one + other for one, other in zip(ones, whole, strict=True)] if ones and whole else ones or whole

@@ -1,0 +1,69 @@
+"""Which source the options of `batchbrew lmdb build` name."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from batchbrew.dataset.sources import Source, open_folder, open_list
+from batchbrew.errors import InputError
+
+WAYS = "--list FILE with --images DIR, --csv FILE, --folder DIR, --ilsvrc-train PATH, --ilsvrc-val PATH or --tar FILE"
+
+
+@dataclass(frozen=True)
+class SourceChoice:
+    """The options, as given."""
+
+    images: Path | None = None
+    list_file: Path | None = None
+    csv: Path | None = None
+    folder: Path | None = None
+    tar: Path | None = None
+    ilsvrc_train: Path | None = None
+    ilsvrc_val: Path | None = None
+    devkit: Path | None = None
+    labels: Path | None = None
+    """Of --ilsvrc-val: a list, as Caffe's val.txt."""
+    classes: Path | None = None
+    """A class name a line."""
+
+
+def open_source(choice: SourceChoice) -> Source:
+    """Raises InputError unless exactly one is named, with what it needs."""
+    named = {
+        "--list": choice.list_file,
+        "--csv": choice.csv,
+        "--folder": choice.folder,
+        "--tar": choice.tar,
+        "--ilsvrc-train": choice.ilsvrc_train,
+        "--ilsvrc-val": choice.ilsvrc_val,
+    }
+    given = [option for option, value in named.items() if value is not None]
+    if not given:
+        raise InputError(f"no images are named: give {WAYS}")
+    if len(given) > 1:
+        raise InputError(f"{' and '.join(given)} are given: choose one way to name the images")
+    _check_companions(choice, given[0])
+    return _opened(choice)
+
+
+def _check_companions(choice: SourceChoice, given: str) -> None:
+    """Options that say more of a source belong to some sources only."""
+    companions = {
+        "--images": (choice.images, ("--list", "--csv")),
+        "--devkit": (choice.devkit, ("--ilsvrc-val", "--ilsvrc-train")),
+        "--labels": (choice.labels, ("--ilsvrc-val",)),
+    }
+    for option, (value, owners) in companions.items():
+        if value is not None and given not in owners:
+            raise InputError(
+                f"{option} goes with {' or '.join(owners)}, not with {given}: choose one way to name the images"
+            )
+    if choice.list_file is not None and choice.images is None:
+        raise InputError("--list is given without --images: name the folder that the list's paths start from")
+
+
+def _opened(choice: SourceChoice) -> Source:
+    if choice.list_file is not None and choice.images is not None:
+        return open_list(choice.list_file, choice.images)
+    assert choice.folder is not None
+    return open_folder(choice.folder)
