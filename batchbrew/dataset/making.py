@@ -57,7 +57,7 @@ def make(
     size = (header.width, header.height)
     geometry = plan(*(size if turn < 5 else size[::-1]), options)
     budget = PixelBudget() if budget is None else budget
-    reduction, pixels = _affordable(header, geometry, turn, budget.alone)
+    reduction, pixels = affordable(header, geometry, turn, budget.alone)
     with budget.hold(pixels):
         image, odd = decode_picture(data, header, reduction, options.gray)
         image = fit(turned(image, turn), geometry)
@@ -88,7 +88,7 @@ def make(
     )
 
 
-def _affordable(header: Header, geometry: Geometry, turn: int, most: int) -> tuple[int, int]:
+def affordable(header: Header, geometry: Geometry, turn: int, most: int) -> tuple[int, int]:
     """How many times smaller the picture is decoded, and the pixels of a budget that it takes then.
 
     As small as the scaled picture allows; smaller still if it would be more than `most` pixels otherwise.
