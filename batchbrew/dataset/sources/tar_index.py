@@ -92,7 +92,7 @@ class _Indexer:
             if problem is None and member.is_folder:
                 self._add_folder(folder + path)
             elif problem is None and _is_hidden(path):
-                self._index.ignored[extension(path)] += 1
+                self._ignore_hidden(path)
             elif problem is None and path.lower().endswith(".tar") and not folder:
                 inner = f"{name}, member {member.name!r},"
                 self.add(handle, archive, member.offset, member.offset + member.size, inner, path[:-4] + "/")
@@ -112,6 +112,11 @@ class _Indexer:
         if self._progress is not None:
             self._progress(self.members, self._total, self._total)
         return index
+
+    def _ignore_hidden(self, path: str) -> None:
+        """As in folders: a hidden file counts as ignored; what is in hidden folders does not count."""
+        if not _is_hidden(path.rpartition("/")[0]):
+            self._index.ignored[extension(path)] += 1
 
     def _add_folder(self, path: str) -> None:
         parts = path.split("/")

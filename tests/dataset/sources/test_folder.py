@@ -1,0 +1,65 @@
+from pathlib import Path
+
+import pytest
+
+from batchbrew.dataset.sources import Entry, open_folder, scan_folder
+from batchbrew.errors import InputError
+from tests.dataset.sources.trees import TREE, make_files
+
+
+def test_folder_per_class(tmp_path: Path) -> None:
+    make_files(tmp_path, TREE)
+    (tmp_path / "empty").mkdir()
+    scan = scan_folder(tmp_path)
+    assert scan.class_names == ["ant", "empty", "zebra"]
+    assert scan.entries == [Entry("ant/b.jpeg", 0), Entry("ant/deep/er/a.WebP", 0), Entry("zebra/1.JPG", 2)]
+    assert scan.ignored == {".txt": 1, ".jpg": 1, "": 1, ".png": 1}
+    assert scan.empty_classes == ["empty"]
+
+
+@pytest.mark.parametrize(
+    "extension", ["jpg", "jpeg", "png", "bmp", "ppm", "pgm", "tif", "tiff", "webp", "TIFF"]
+)
+def test_image_extensions(tmp_path: Path, extension: str) -> None:
+    make_files(tmp_path, [f"a/x.{extension}"])
+    assert len(scan_folder(tmp_path).entries) == 1
+
+
+def test_linked_folders_are_followed_but_not_in_circles(tmp_path: Path) -> None:
+    make_files(tmp_path, ["store/1.jpg"])
+    make_files(tmp_path, ["set/b/2.jpg"])
+    (tmp_path / "set" / "a").symlink_to(tmp_path / "store")
+    (tmp_path / "set" / "b" / "loop").symlink_to(tmp_path / "set" / "b")
+    assert scan_folder(tmp_path / "set").entries == [Entry("a/1.jpg", 0), Entry("b/2.jpg", 1)]
+
+
+def test_folders_that_cannot_be_used(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="absent cannot be read"):
+        scan_folder(tmp_path / "absent")
+    make_files(tmp_path, ["1.jpg"])
+    with pytest.raises(InputError, match="has no subfolders"):
+        scan_folder(tmp_path)
+    make_files(tmp_path, ["class/x.txt"])
+    with pytest.raises(InputError, match="no image in any"):
+        scan_folder(tmp_path)
+
+
+def test_a_folder_as_a_source(tmp_path: Path) -> None:
+    make_files(tmp_path, TREE)
+    (tmp_path / "empty").mkdir()
+    source = open_folder(tmp_path)
+    assert list(source.entries) == scan_folder(tmp_path).entries
+    assert source.class_names == ["ant", "empty", "zebra"]
+    assert [source.read(number) for number in range(3)] == [b"in ant", b"in ant, deep", b"in zebra"]
+    assert source.notes == [
+        "ignored 4 files that are no images or in no class: 1 without extension, 1 .jpg, 1 .png, 1 .txt",
+        "class empty (label 1) has no image",
+    ]
+
+
+def test_many_empty_classes_are_some_lines(tmp_path: Path) -> None:
+    make_files(tmp_path, ["full/1.jpg"])
+    for number in range(12):
+        (tmp_path / f"empty{number:02}").mkdir()
+    notes = open_folder(tmp_path).notes
+    assert (len(notes), notes[-1]) == (11, "2 more classes have no image")
