@@ -2,15 +2,19 @@
 
 The library itself maps the file into memory and follows whatever page numbers, offsets and lengths it finds there: one
 flipped bit ends the process (SIGSEGV, SIGBUS), and so does a disk that fails. Here each is checked before it is
-followed, and what cannot be read is an error. The layout is that of LMDB 0.9 on 64-bit little-endian machines, data
-version 1, which every Caffe writes (lmdb.h, mdb.c).
+followed, and what cannot be read is an error. Pages of the tree are copied, so that they stay what was checked; large
+values, which are nearly all of the file, are given where they lie in memory. The layout is that of LMDB 0.9 on 64-bit
+little-endian machines, data version 1, which every Caffe writes (lmdb.h, mdb.c).
 """
 
+import contextlib
 import os
 import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
+
+from batchbrew.dataset.mapped_file import MappedFile
 
 HEADER_BYTES = (
     16  # of each page: its number, padding, flags, and the bounds of its free space or its length in pages
@@ -58,19 +62,23 @@ class LmdbFile:
 
     def __init__(self, path: Path) -> None:
         self._handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._map: MappedFile | None = None
         try:
             self.bytes_found = os.fstat(self._handle).st_size
             self.meta = self._newest_meta()
+            with contextlib.suppress(OSError, ValueError):  # then values are read into memory of their own
+                self._map = MappedFile(self._handle)
         except BaseException:
             self.close()
             raise
         self.bytes_needed = (self.meta.last_page + 1) * self.meta.page_bytes
 
     def close(self) -> None:
-        """Give the file up; a second time does nothing."""
+        """Give the file up; a second time does nothing. What was read can still be used."""
         if self._handle >= 0:
             os.close(self._handle)
             self._handle = -1
+        self._map = None
 
     def page(self, number: int) -> Page:
         """A page of the tree, checked: it has at least one node, and each node begins in it."""
@@ -107,6 +115,32 @@ class LmdbFile:
 
     def value(self, page: Page, index: int) -> bytes:
         """The value of a node of a leaf."""
+        return bytes(self.view(page, index))
+
+    def view(self, page: Page, index: int) -> memoryview:
+        """The same without a copy, read-only: a large value where it lies in the mapped file."""
+        start, length, first = self._place(page, index)
+        if first is None:
+            return memoryview(page.content)[start : start + length]
+        size = HEADER_BYTES + length
+        content = self._large(first, size)
+        found, _, flags, *_ = _HEADER.unpack_from(content)
+        (held,) = _OVERFLOW_PAGES.unpack_from(content, _HEADER.size - _OVERFLOW_PAGES.size)
+        if found != first or flags & KINDS != OVERFLOW or held < self._pages(size):
+            raise LmdbDamage(f"page {first} does not begin a value of {length:,} bytes")
+        return content[HEADER_BYTES:]
+
+    def want(self, page: Page, index: int) -> None:
+        """Tell the kernel that this value will be read, so that a disk can bring it while others are worked on."""
+        _, length, first = self._place(page, index)
+        if first is not None:
+            with contextlib.suppress(OSError):  # it is advice
+                os.posix_fadvise(
+                    self._handle, first * self.meta.page_bytes, HEADER_BYTES + length, os.POSIX_FADV_WILLNEED
+                )
+
+    def _place(self, page: Page, index: int) -> tuple[int, int, int | None]:
+        """Where a value begins in the leaf, its length, and its first page if it lies on pages of its own."""
         start = page.nodes[index]
         low, high, flags, key_bytes = _NODE.unpack_from(page.content, start)
         length, start = low | high << 16, start + _NODE.size + key_bytes
@@ -116,22 +150,21 @@ class LmdbFile:
         if end > len(page.content):
             raise LmdbDamage(f"page {page.number} has a value beyond its end")
         if not flags:
-            return page.content[start:end]
-        return self._large_value(_PAGE_NUMBER.unpack_from(page.content, start)[0], length)
+            return start, length, None
+        (first,) = _PAGE_NUMBER.unpack_from(page.content, start)
+        last = first + self._pages(HEADER_BYTES + length) - 1
+        if not 2 <= first <= last <= self.meta.last_page:
+            raise LmdbDamage(f"pages {first} to {last} are named, of {self.meta.last_page + 1}")
+        return start, length, first
 
-    def _large_value(self, number: int, length: int) -> bytes:
-        size = self.meta.page_bytes
-        pages = -(-(HEADER_BYTES + length) // size)
-        if not 2 <= number <= number + pages - 1 <= self.meta.last_page:
-            raise LmdbDamage(
-                f"pages {number} to {number + pages - 1} are named, of {self.meta.last_page + 1}"
-            )
-        content = self._read(number * size, HEADER_BYTES + length)
-        found, _, flags, *_ = _HEADER.unpack_from(content)
-        (held,) = _OVERFLOW_PAGES.unpack_from(content, _HEADER.size - _OVERFLOW_PAGES.size)
-        if found != number or flags & KINDS != OVERFLOW or held < pages:
-            raise LmdbDamage(f"page {number} does not begin a value of {length:,} bytes")
-        return content[HEADER_BYTES:]
+    def _pages(self, size: int) -> int:
+        return -(-size // self.meta.page_bytes)
+
+    def _large(self, first: int, size: int) -> memoryview:
+        offset = first * self.meta.page_bytes
+        if self._map is None or offset + size > self.bytes_found:
+            return memoryview(self._read(offset, size))
+        return self._map.piece(offset, size)
 
     def _newest_meta(self) -> Meta:
         """Of the page with the number 0 and the one with 1 that which was written by the later transaction."""

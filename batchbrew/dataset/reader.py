@@ -3,7 +3,7 @@
 import contextlib
 import math
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -66,9 +66,20 @@ class LmdbReader:
 
     def value(self, number: int) -> bytes:
         """The unparsed value of record `number`, from 0, in Caffe's order (of the keys' bytes)."""
+        return bytes(self.view(number))
+
+    def view(self, number: int) -> memoryview:
+        """The same without a copy: read-only, and good for as long as you hold it, also when the reader is closed."""
         lmdb, place = self._find(number)
         with lmdb.reading():
-            return lmdb.index.value(place)
+            return lmdb.index.view(place)
+
+    def want(self, numbers: Iterable[int]) -> None:
+        """Tell the kernel which records are read next: a disk brings them together, in an order of its own."""
+        for number in numbers:
+            lmdb, place = self._find(number)
+            with lmdb.reading():
+                lmdb.index.want(place)
 
     def item(self, number: int) -> tuple[bytes, bytes]:
         """The same with its key before it."""

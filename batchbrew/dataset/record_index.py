@@ -31,8 +31,17 @@ class RecordIndex:
 
     def value(self, number: int) -> bytes:
         """The value alone."""
+        return bytes(self.view(number))
+
+    def view(self, number: int) -> memoryview:
+        """The same without a copy, read-only."""
         leaf, place = self._find(number)
-        return self._file.value(self._page(leaf), place)
+        return self._file.view(self._page(leaf), place)
+
+    def want(self, number: int) -> None:
+        """Have the disk begin to bring it, without waiting for more than the leaf it is on."""
+        leaf, place = self._find(number)
+        self._file.want(self._page(leaf), place)
 
     def _find(self, number: int) -> tuple[int, int]:
         if self._walk.process != os.getpid():

@@ -1,12 +1,16 @@
 """Images of an LMDB of Datum, by number."""
 
 import weakref
+from collections.abc import Iterable
 from pathlib import Path
+
+import cv2
 
 from batchbrew.caffe.data.images import Label
 from batchbrew.caffe.data.transformer import Pixels
 from batchbrew.dataset.images import ImageError, decode, decode_grey, decode_stored
 from batchbrew.dataset.reader import LmdbReader, datum_image, parse_datum
+from batchbrew.dataset.stored_image import decode_jpeg, stored_image
 from batchbrew.proto import caffe_pb2 as pb
 
 
@@ -15,18 +19,38 @@ class DatumStore:
 
     def __init__(self, path: Path, transform: pb.TransformationParameter) -> None:
         self._transform = transform
+        self._flags = _flags(transform)
         self._reader = LmdbReader(path)
         weakref.finalize(self, self._reader.close)
         self.count = self._reader.count
 
     def read(self, index: int) -> tuple[Pixels, Label]:
         """Record number `index`, decoded. Raises ImageError if it is damaged, InputError if the LMDB is."""
-        datum = parse_datum(self._reader.value(index))
+        value = self._reader.view(index)
+        stored = stored_image(value)
+        if stored is not None and self._flags is not None:
+            image = decode_jpeg(stored.data, self._flags)
+            if image is not None:
+                return image, stored.label
+        datum = parse_datum(bytes(value))
         return pixels(datum, self._transform), datum.label if datum.HasField("label") else None
+
+    def want(self, indices: Iterable[int]) -> None:
+        """Have the disk bring these records."""
+        self._reader.want(indices)
 
     def name(self, index: int) -> str:
         """The record's key, and where it is."""
         return self._reader.name(index)
+
+
+def _flags(transform: pb.TransformationParameter) -> int | None:
+    """How OpenCV decodes what `pixels` decodes; None where that refuses."""
+    if transform.force_color and transform.force_gray:
+        return None
+    if transform.force_color:
+        return cv2.IMREAD_COLOR
+    return cv2.IMREAD_GRAYSCALE if transform.force_gray else cv2.IMREAD_UNCHANGED
 
 
 def pixels(datum: pb.Datum, transform: pb.TransformationParameter) -> Pixels:
