@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
+from batchbrew.dataset import tiff
 from batchbrew.dataset.headers import Header
 from batchbrew.dataset.images import Image, ImageError, imdecode, refuse_cut
 
@@ -29,7 +30,7 @@ GREY = {
 
 def reductions(header: Header) -> tuple[int, ...]:
     """How many times smaller the file can be decoded, at less cost."""
-    return (1,) if header.jpeg is None or _needs_pillow(header) else tuple(COLOUR)
+    return (1,) if header.jpeg is None or header.by_pillow else tuple(COLOUR)
 
 
 def decode_picture(data: bytes, header: Header, reduction: int, gray: bool) -> tuple[Image, list[str]]:
@@ -37,7 +38,9 @@ def decode_picture(data: bytes, header: Header, reduction: int, gray: bool) -> t
 
     They are as stored, whatever EXIF says, and `reduction` times smaller, rounded. Raises ImageError.
     """
-    if _needs_pillow(header):
+    if header.kind == "TIFF":
+        data = tiff.upright(data)
+    if header.by_pillow:
         image, odd = _by_pillow(data, header)
     elif header.jpeg is not None:
         image, odd = _jpeg(data, header, reduction, gray)
@@ -46,16 +49,6 @@ def decode_picture(data: bytes, header: Header, reduction: int, gray: bool) -> t
     if image.ndim == 2:
         return image, odd if gray else [*odd, "grey"]
     return (cast(Image, cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)) if gray else image), odd
-
-
-def _needs_pillow(header: Header) -> bool:
-    """What the oldest OpenCV that is supported cannot read, or reads as something else."""
-    jpeg = header.jpeg
-    return (
-        header.kind == "GIF"
-        or header.animated
-        or (jpeg is not None and jpeg.components == CMYK and not jpeg.adobe)
-    )
 
 
 def _jpeg(data: bytes, header: Header, reduction: int, gray: bool) -> tuple[Image, list[str]]:
@@ -68,30 +61,19 @@ def _jpeg(data: bytes, header: Header, reduction: int, gray: bool) -> tuple[Imag
     width, height = (
         max(1, (2 * side + reduction) // (2 * reduction)) for side in (header.width, header.height)
     )
-    odd = ["CMYK"] if header.jpeg.components == CMYK else []
-    if gray and header.jpeg.components == 1:
-        odd = []
-    return image[:height, :width], odd
+    return image[:height, :width], ["CMYK"] if header.jpeg.components == CMYK else []
 
 
 def _by_opencv(data: bytes, header: Header) -> tuple[Image, list[str]]:
-    # The fourth byte of a BMP's pixel is no transparency: most writers leave it 0.
-    flags = cv2.IMREAD_COLOR if header.kind == "BMP" else cv2.IMREAD_UNCHANGED
-    found: NDArray[Any] = _whole(
-        imdecode(data, flags | cv2.IMREAD_IGNORE_ORIENTATION if flags >= 0 else flags), header
-    )
-    odd = []
+    flags = cv2.IMREAD_UNCHANGED  # which ignores the orientation
+    if header.kind == "BMP":  # the fourth byte of a pixel is no transparency there: most writers leave it 0
+        flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    found = _whole(imdecode(data, flags), header)
+    if found.dtype == np.uint8:
+        return _flattened(found, header, [])
     if found.dtype == np.uint16:
-        found, odd = _in_bands(found, _to_8_bits, found.shape), ["16 bits"]
-    elif found.dtype != np.uint8:
-        raise ImageError(
-            f"is a {header.kind} of {found.dtype} numbers: only those of 8 and 16 bits are pictures"
-        )
-    if found.ndim == 3 and found.shape[2] == 4:
-        found, odd = _in_bands(found, _on_white, (*found.shape[:2], 3)), [*odd, "alpha"]
-    if found.ndim == 3 and found.shape[2] != 3:
-        raise ImageError(f"is a {header.kind} of {found.shape[2]} channels: only 1, 3 and 4 are pictures")
-    return found, odd
+        return _flattened(_in_bands(found, _to_8_bits, found.shape), header, ["16 bits"])
+    raise ImageError(f"is a {header.kind} of {found.dtype} numbers: only those of 8 and 16 bits are pictures")
 
 
 def _whole(image: NDArray[Any] | None, header: Header, reduction: int = 1) -> NDArray[Any]:
@@ -108,28 +90,41 @@ def _whole(image: NDArray[Any] | None, header: Header, reduction: int = 1) -> ND
 
 
 def _by_pillow(data: bytes, header: Header) -> tuple[Image, list[str]]:
-    """The first frame of an animation; a CMYK JPEG without Adobe's marker, in which 0 is no ink."""
+    """The first frame of an animation, and the other pictures that are not for OpenCV."""
     try:
         with Pillow.open(io.BytesIO(data), formats=[header.kind.upper()]) as picture:
             if picture.size != (header.width, header.height):
                 raise ImageError(f"is a damaged {header.kind}: its header gives two sizes")
             if header.jpeg is not None:
-                # Pillow inverts them as if they were Adobe's: now 255 is no ink.
-                ink = np.asarray(picture)
-                image = _in_bands(ink, _mixed_inks, (*ink.shape[:2], 3))
-                return image, ["CMYK"]
+                return _from_inks(np.asarray(picture), header)
             frames = getattr(picture, "n_frames", 1)
-            rgba = np.asarray(picture.convert("RGBA"))
+            pixels = cast(Image, cv2.cvtColor(np.asarray(picture.convert("RGBA")), cv2.COLOR_RGBA2BGRA))
     except ImageError:
         raise
     except Exception as error:  # of any class: whatever a damaged file leads Pillow's decoders to
-        raise ImageError(
-            f"is a damaged {header.kind}: {' '.join(str(error).split()) or type(error).__name__}"
-        ) from error
-    odd = [f"the first of {frames} frames"] if frames > 1 else []
-    if not (rgba[:, :, 3] == 255).all():
-        odd.append("alpha")
-    return _in_bands(rgba, _rgba_on_white, (*rgba.shape[:2], 3)), odd
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ImageError(f"is a damaged {header.kind}: {reason}") from error
+    return _flattened(pixels, header, [f"the first of {frames} frames"] if frames > 1 else [])
+
+
+def _from_inks(inks: Image, header: Header) -> tuple[Image, list[str]]:
+    """Pillow has inverted the inks as if Adobe's marker were there: 255 is none."""
+    if inks.ndim != 3 or inks.shape[2] != CMYK:
+        raise ImageError(f"is a damaged {header.kind}: its header speaks of {CMYK} inks")
+    return _in_bands(inks, _mixed_inks, (*inks.shape[:2], 3)), ["CMYK"]
+
+
+def _flattened(image: Image, header: Header, odd: list[str]) -> tuple[Image, list[str]]:
+    """H×W, H×W×3 or H×W×4 without transparency."""
+    if image.ndim == 3 and image.shape[2] == 1:
+        image = image[:, :, 0]
+    if image.ndim == 2 or image.shape[2] == 3:
+        return image, odd
+    if image.shape[2] != 4:
+        raise ImageError(f"is a {header.kind} of {image.shape[2]} channels: only 1, 3 and 4 are pictures")
+    if (image[:, :, 3] == 255).all():
+        return cast(Image, cv2.cvtColor(image, cv2.COLOR_BGRA2BGR)), odd
+    return _in_bands(image, _on_white, (*image.shape[:2], 3)), [*odd, "alpha"]
 
 
 def _in_bands(image: NDArray[Any], convert: Any, shape: tuple[int, ...]) -> Image:
@@ -150,10 +145,6 @@ def _on_white(band: Image) -> Image:
     """Colours and alpha, H×W×4, as seen on white paper."""
     alpha = band[:, :, 3:].astype(np.uint16)
     return ((band[:, :, :3] * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
-
-
-def _rgba_on_white(band: Image) -> Image:
-    return _on_white(band)[:, :, ::-1]
 
 
 def _mixed_inks(band: Image) -> Image:

@@ -30,7 +30,8 @@ class Header(NamedTuple):
     """Memory a pixel takes while the picture is decoded and reduced to 8 bits without transparency."""
     coefficient_bytes: float = 0
     """Likewise, but not made less by decoding at a reduced scale."""
-    animated: bool = False
+    by_pillow: bool = False
+    """Whether OpenCV cannot decode it, or not as what it is; in old versions, or in all."""
     plain_channels: int = 0
     """1 or 3 where every decoder reads the file as 8 bits of that many channels, which are grey or colours."""
 
@@ -53,7 +54,7 @@ def read_header(data: bytes) -> Header | None:
         return _tiff(data)
     if data[:6] in (b"GIF87a", b"GIF89a"):
         width, height = struct.unpack_from("<HH", padded, 6)
-        return Header("GIF", width, height, pixel_bytes=12)
+        return Header("GIF", width, height, pixel_bytes=12, by_pillow=True)
     if re.match(rb"P[1-6]\s", data):
         return Header("PNM", *_pnm_size(data), pixel_bytes=9)
     return None
@@ -76,6 +77,7 @@ def _jpeg(data: bytes) -> Header:
         skeleton.orientation,
         pixel_bytes=1 if skeleton.components == 1 else 3,
         coefficient_bytes=buffered,
+        by_pillow=skeleton.components == 4 and not skeleton.adobe,  # 255 is full ink, not none
         plain_channels=skeleton.components if plain else 0,
     )
 
@@ -114,7 +116,7 @@ def _webp(data: bytes, padded: bytes) -> Header:
         *_webp_size(padded),
         orientation=tiff.orientation(exif.removeprefix(b"Exif\0\0")),
         pixel_bytes=12,
-        animated=bool(flags & 0x02),
+        by_pillow=bool(flags & 0x02),  # an animation
     )
 
 
@@ -146,17 +148,19 @@ def _chunk(data: bytes, position: int, name: bytes, big_endian: bool) -> bytes:
 
 
 def _tiff(data: bytes) -> Header:
-    found = tiff.first_fields(
-        data, (tiff.WIDTH, tiff.LENGTH, tiff.BITS_PER_SAMPLE, tiff.SAMPLES_PER_PIXEL, tiff.ORIENTATION)
-    )
-    channels = max(3, found.get(tiff.SAMPLES_PER_PIXEL, 1))
-    channel_bytes = max(1, found.get(tiff.BITS_PER_SAMPLE, 1) / 8)
+    tags = (
+        tiff.WIDTH, tiff.LENGTH, tiff.BITS_PER_SAMPLE, tiff.PHOTOMETRIC, tiff.SAMPLES_PER_PIXEL, tiff.ORIENTATION,
+    )  # fmt: skip
+    found = tiff.first_fields(data, tags)
+    channels, bits = found.get(tiff.SAMPLES_PER_PIXEL, 1), found.get(tiff.BITS_PER_SAMPLE, 1)
+    inks = found.get(tiff.PHOTOMETRIC) == tiff.SEPARATED
     return Header(
         "TIFF",
         found.get(tiff.WIDTH, 0),
         found.get(tiff.LENGTH, 0),
         orientation=tiff.orientation(data),
-        pixel_bytes=2 * channels * channel_bytes + 7,  # a strip may be as large as the picture
+        pixel_bytes=2 * max(3, channels) * max(1, bits / 8) + 7,  # a strip may be as large as the picture
+        by_pillow=bits == 8 and channels in (2, 4) and not inks,  # OpenCV multiplies colours by alpha
     )
 
 
