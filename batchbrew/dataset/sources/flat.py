@@ -101,7 +101,7 @@ class _FolderImages:
         refused: Sequence[Unreadable] = (),
     ) -> Opened:
         found = list(entries)
-        named = {entry.path for entry in found}.union(bad.path for bad in refused)
+        named = {_plain(entry.path) for entry in found}.union(bad.path for bad in refused)
         notes = [*notes_of(self._ignored), *_without_label(self.names, named)]
         return FilesSource(found, self._path, class_names, f"folder {self._path}", notes, refused)
 
@@ -140,7 +140,7 @@ class _ArchiveImages:
         known = {bad.path for bad in all_refused}
         members, named = [], {bad.path for bad in refused}
         for path, label in entries:
-            name = path.removeprefix("./")
+            name = _plain(path)
             number = self._numbers.get(name)
             named.add(name)
             if number is not None:
@@ -159,9 +159,13 @@ class _ArchiveImages:
         self._files.close()
 
 
+def _plain(path: str) -> str:
+    return path.removeprefix("./")
+
+
 def _without_label(names: Sequence[str], named: set[str]) -> list[str]:
     left = [name for name in names if name not in named]
     if not left:
         return []
     shown = ", ".join(left[:NAMED_IMAGES]) + (", ..." if len(left) > NAMED_IMAGES else "")
-    return [f"{len(left):,} images have no label and are not used: {shown}"]
+    return [f"without a label, and not used: {len(left):,} of the images, {shown}"]

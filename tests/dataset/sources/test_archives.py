@@ -168,7 +168,7 @@ def test_what_is_no_file_is_no_archive(tmp_path: Path) -> None:
 def test_many_threads_read_at_once(tmp_path: Path) -> None:
     members = {f"a/{number:03}.jpg": bytes([number]) * (900 + number) for number in range(200)}
     source = open_archive(write(tmp_path / "x.tar", tar_of(members)))
-    wrong = []
+    wrong: list[int] = []
 
     def read_all() -> None:
         wrong.extend(

@@ -118,8 +118,8 @@ def test_a_real_sparse_file_is_passed_over(tmp_path: Path) -> None:
     (tmp_path / "b.jpg").write_bytes(b"behind it")
     for form in ("gnu", "pax"):
         path = tmp_path / f"{form}.tar"
-        command = ["tar", "--sparse", f"--format={form}", "-cf", path, "-C", tmp_path, "holes", "b.jpg"]
-        subprocess.run(command, check=True)
+        options = ["--sparse", f"--format={form}", "-cf", str(path), "-C", str(tmp_path)]
+        subprocess.run(["tar", *options, "holes", "b.jpg"], check=True)
         assert path.stat().st_size < 1_000_000  # it was written with its holes
         assert [one.problem for one in read(path)[0]] == ["is a sparse file", None]
         assert contents(path)[1] == ("b.jpg", b"behind it")
