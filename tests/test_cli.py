@@ -34,7 +34,8 @@ def batchbrew(*arguments: object) -> subprocess.CompletedProcess[str]:
 def test_the_commands_are_those_that_are_documented() -> None:
     assert {" ".join(command) for command in COMMANDS} == {
         "generate", "summary", "view", "lint", "train", "finetune", "test", "plot", "parity", "doctor",
-        "lmdb build", "lmdb info", "lmdb verify", "lmdb show",
+        "lmdb build", "lmdb info", "lmdb verify", "lmdb show", "lmdb export", "lmdb mean", "lmdb shuffle",
+        "lmdb merge", "lmdb subset", "lmdb split",
     }  # fmt: skip
 
 
@@ -43,7 +44,7 @@ def test_help_shows_an_example_and_an_unknown_option_is_status_2(command: tuple[
     for option in ("--help", "-h"):
         result = CliRunner().invoke(app, [*command, option], env={"COLUMNS": "200"})
         assert result.exit_code == 0, result.output
-        assert f"batchbrew {' '.join(command)}" in result.output.partition("Example:")[2]
+        assert f"batchbrew {' '.join(command)}" in result.output.partition("Example")[2]
     result = CliRunner().invoke(app, [*command, "--nonsense"])
     assert result.exit_code == 2
     assert "No such option: --nonsense" in result.output
@@ -84,6 +85,15 @@ def test_generate_has_the_help_of_its_generator(capfd: pytest.CaptureFixture[str
         ["lmdb", "info", "nowhere"],
         ["lmdb", "verify", "nowhere"],
         ["lmdb", "show", "nowhere"],
+        ["lmdb", "export", "nowhere", "out"],
+        ["lmdb", "mean", "nowhere", "out"],
+        ["lmdb", "shuffle", "nowhere", "out"],
+        ["lmdb", "merge", "nowhere", "nor here", "out"],
+        ["lmdb", "merge", "out"],
+        ["lmdb", "subset", "nowhere", "out", "--count", "3"],
+        ["lmdb", "subset", "nowhere", "out", "--labels", "3-1"],
+        ["lmdb", "split", "nowhere", "a", "b", "--fractions", "0.5,0.5"],
+        ["lmdb", "split", "nowhere", "a", "b", "--fractions", "half"],
     ],
     ids=" ".join,
 )

@@ -10,9 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchbrew import atomic
-from batchbrew.dataset.description import read_description
+from batchbrew.dataset.derivation import Parent
 from batchbrew.dataset.images import Image
-from batchbrew.dataset.reader import LmdbReader, Record
+from batchbrew.dataset.inspection import naming
+from batchbrew.dataset.progress import Progress
+from batchbrew.dataset.reader import LmdbReader, Record, parse_datum
+from batchbrew.dataset.sources import permutation
 from batchbrew.errors import InputError
 
 TILE = 160  # pixels
@@ -21,20 +24,58 @@ GAP = 4
 MAX_RECORDS = 1000
 
 
-def write_contact_sheet(path: Path, out: Path, count: int) -> int:
-    """Write a PNG with `count` records, spread over the LMDB `path`; returns how many are on it."""
+def write_contact_sheet(
+    path: Path,
+    out: Path,
+    count: int,
+    *,
+    seed: int | None = None,
+    label: int | None = None,
+    progress: Progress | None = None,
+) -> int:
+    """Write a PNG with `count` records of the data set `path`, in its order; returns how many are on it.
+
+    They are evenly spread, or drawn by `seed`. Of one `label`, they are always drawn (by seed 0): records are looked at
+    in a random order until enough have that label, as nobody knows where those lie.
+    """
     if not 1 <= count <= MAX_RECORDS:
         raise InputError(f"{count} records cannot be shown: give 1 to {MAX_RECORDS}")
     if out.suffix.lower() != ".png":
         raise InputError(f"{out} is not a name for a PNG file: let it end in .png")
     with LmdbReader(path) as reader:
-        description = read_description(path)
-        names = description.class_names if description is not None else None
-        records = [reader.parse(key, value) for key, value in reader.sample(count)]
+        names = Parent.at(path, reader.count).class_names
+        if label is not None:
+            numbers = _of_label(reader, label, count, seed or 0, progress)
+        elif seed is not None:
+            numbers = sorted(permutation(reader.count, seed)[:count])
+        else:
+            numbers = _spread(reader.count, count)
+        records = [reader.parse(*reader.item(number)) for number in numbers]
     done, data = cv2.imencode(".png", contact_sheet(records, names))
     assert done
     atomic.write_file(out, data.tobytes())
     return len(records)
+
+
+def _spread(records: int, count: int) -> list[int]:
+    step = max(records / count, 1.0)
+    return [int(place * step) for place in range(min(count, records))]
+
+
+def _of_label(reader: LmdbReader, label: int, count: int, seed: int, progress: Progress | None) -> list[int]:
+    found: list[int] = []
+    for done, number in enumerate(permutation(reader.count, seed), start=1):
+        key, value = reader.item(number)
+        with naming(reader.path, key):
+            if parse_datum(value).label == label:
+                found.append(number)
+        if progress is not None:
+            progress(done, reader.count, 0)
+        if len(found) == count:
+            break
+    if not found:
+        raise InputError(f"{reader.path} has no record of label {label}: see `batchbrew lmdb info --full`")
+    return sorted(found)
 
 
 def contact_sheet(records: Sequence[Record], class_names: Sequence[str] | None) -> Image:

@@ -2,18 +2,22 @@
 
 import contextlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from batchbrew.dataset.description import Description, read_description
-from batchbrew.dataset.images import ImageError
+from batchbrew.dataset.images import ImageError, check_header
+from batchbrew.dataset.lmdb_file import LmdbDamage, LmdbFile
+from batchbrew.dataset.progress import Progress
 from batchbrew.dataset.reader import LmdbReader, datum_size, parse_datum, printable
 from batchbrew.dataset.shards import DATA_FILE, lmdbs_in
-from batchbrew.dataset.writer import Progress
+from batchbrew.dataset.tree_sample import spread_records
 from batchbrew.errors import InputError
+from batchbrew.proto import caffe_pb2 as pb
 
-SAMPLED_SIZES = 500
+SAMPLED = 1000  # records: some seconds on a slow disk
+RAW, FLOATS = "raw", "floats"
 
 
 @dataclass(frozen=True)
@@ -25,14 +29,23 @@ class LmdbInfo:
     entries: int
     file_bytes: int
     label_counts: dict[int, int]
-    encoded: int
-    """Of the sampled records, how many are encoded images (JPEG, PNG) rather than raw pixels."""
+    labelled: int
+    """Of how many records these are the labels: all, unless nobody has counted them."""
     sampled: int
+    """Records that were looked at for what follows."""
+    kinds: Counter[str]
+    """JPEG, PNG, ... of encoded ones; raw; floats."""
     sizes: Counter[tuple[int, int]]
-    """Of the sampled records: (height, width) → how many."""
+    """(height, width) → how many."""
+    first_key: str
     description: Description | None
     """None for a set."""
     class_names: list[str] | None
+
+    @property
+    def encoded(self) -> int:
+        """Of the sampled records, how many are encoded images (JPEG, PNG) rather than raw pixels."""
+        return self.sampled - self.kinds[RAW] - self.kinds[FLOATS]
 
     @property
     def mean_short_side(self) -> float:
@@ -40,58 +53,100 @@ class LmdbInfo:
         return sum(min(size) * count for size, count in self.sizes.items()) / self.sampled
 
 
-def lmdb_info(path: Path, progress: Progress | None = None) -> LmdbInfo:
-    """Count labels, and look at the sizes of up to 500 records spread over the LMDB, or over each of a set.
+def lmdb_info(path: Path, progress: Progress | None = None, *, full: bool = False) -> LmdbInfo:
+    """Look at up to 1,000 records spread over the LMDB, or over each of a set; at all of them if it is to be `full`.
 
-    The labels are those of dataset.json where there is one that agrees with the number of records; else every
-    record is read. Raises InputError for a damaged LMDB.
+    The labels are those of dataset.json where there is one that agrees with the number of records, else those of the
+    records that were looked at. Raises InputError for a damaged LMDB.
     """
     shards = lmdbs_in(path)
-    if list(shards) == [path]:
-        return _info(path, progress)
     with LmdbReader(path) as reader:
         whole = reader.count
     infos: list[LmdbInfo] = []
     for shard in shards:
-        infos.append(_info(shard, further(progress, sum(each.entries for each in infos), whole)))
-    return _together(path, infos)
+        before = sum(each.entries for each in infos)
+        infos.append(_info(shard, further(progress, before, whole), full))
+    return infos[0] if list(shards) == [path] else _together(path, infos)
 
 
-def _info(path: Path, progress: Progress | None) -> LmdbInfo:
+def _info(path: Path, progress: Progress | None, full: bool) -> LmdbInfo:
     with LmdbReader(path) as reader:
+        count = reader.count
         description = read_description(path)
-        if description is not None and description.images == reader.count:
-            label_counts = description.label_counts
+        seen = _Seen()
+        if full:
+            seen.look(path, reader.items(), count, progress)
         else:
-            label_counts = _count_labels(reader, progress)
-        sizes: Counter[tuple[int, int]] = Counter()
-        encoded = 0
-        for key, value in reader.sample(SAMPLED_SIZES):
-            with _naming(path, key):
-                datum = parse_datum(value)
-                sizes[datum_size(datum)] += 1
-                encoded += datum.encoded
-        return LmdbInfo(
-            path=path,
-            shards=1,
-            entries=reader.count,
-            file_bytes=(path / DATA_FILE).stat().st_size,
-            label_counts=label_counts,
-            encoded=encoded,
-            sampled=sizes.total(),
-            sizes=sizes,
-            description=description,
-            class_names=None if description is None else description.class_names,
-        )
+            with _sampling(path) as sample:
+                seen.look(path, sample(min(SAMPLED, count)), min(SAMPLED, count), None)
+    told = None if full or description is None or description.images != count else description.label_counts
+    return LmdbInfo(
+        path=path,
+        shards=1,
+        entries=count,
+        file_bytes=(path / DATA_FILE).stat().st_size,
+        label_counts=dict(sorted((seen.labels if told is None else told).items())),
+        labelled=seen.count if told is None else count,
+        sampled=seen.count,
+        kinds=seen.kinds,
+        sizes=seen.sizes,
+        first_key=seen.first_key,
+        description=description,
+        class_names=None if description is None else description.class_names,
+    )
+
+
+class _Seen:
+    """What records look like, counted."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.labels: Counter[int] = Counter()
+        self.kinds: Counter[str] = Counter()
+        self.sizes: Counter[tuple[int, int]] = Counter()
+        self.first_key = ""
+
+    def look(
+        self, path: Path, items: Iterable[tuple[bytes, bytes]], whole: int, progress: Progress | None
+    ) -> None:
+        for key, value in items:
+            self.first_key = self.first_key or printable(key)
+            with naming(path, key):
+                self._count(parse_datum(value))
+            if progress is not None:
+                progress(self.count, whole, 0)
+
+    def _count(self, datum: pb.Datum) -> None:
+        if not datum.data and not datum.float_data:
+            raise ImageError("holds no picture: is this an LMDB of Datum messages?")
+        self.count += 1
+        self.labels[datum.label] += 1
+        self.sizes[datum_size(datum)] += 1
+        self.kinds[check_header(datum.data).kind if datum.encoded else RAW if datum.data else FLOATS] += 1
+
+
+@contextlib.contextmanager
+def _sampling(path: Path) -> Iterator[Callable[[int], Iterator[tuple[bytes, bytes]]]]:
+    """Yield what gives so many records from all over the LMDB; what goes wrong is an InputError."""
+    try:
+        file = LmdbFile(path / DATA_FILE)
+        with contextlib.closing(file):
+            yield lambda wanted: spread_records(file, wanted)
+    except LmdbDamage as damage:
+        raise InputError(f"{path} is damaged ({damage}): build it anew") from damage
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
 def _together(path: Path, infos: Sequence[LmdbInfo]) -> LmdbInfo:
     """Names of classes are kept where all have the same."""
     labels: Counter[int] = Counter()
     sizes: Counter[tuple[int, int]] = Counter()
+    kinds: Counter[str] = Counter()
     for info in infos:
         labels.update(info.label_counts)
         sizes.update(info.sizes)
+        kinds.update(info.kinds)
     names = infos[0].class_names
     return LmdbInfo(
         path=path,
@@ -99,26 +154,19 @@ def _together(path: Path, infos: Sequence[LmdbInfo]) -> LmdbInfo:
         entries=sum(info.entries for info in infos),
         file_bytes=sum(info.file_bytes for info in infos),
         label_counts=dict(sorted(labels.items())),
-        encoded=sum(info.encoded for info in infos),
+        labelled=sum(info.labelled for info in infos),
         sampled=sum(info.sampled for info in infos),
+        kinds=kinds,
         sizes=sizes,
+        first_key=infos[0].first_key,
         description=None,
         class_names=names if all(info.class_names == names for info in infos) else None,
     )
 
 
-def _count_labels(reader: LmdbReader, progress: Progress | None) -> dict[int, int]:
-    counts: Counter[int] = Counter()
-    for done, (key, value) in enumerate(reader.items(), start=1):
-        with _naming(reader.path, key):
-            counts[parse_datum(value).label] += 1
-        if progress is not None:
-            progress(done, reader.count, 0)
-    return dict(sorted(counts.items()))
-
-
 @contextlib.contextmanager
-def _naming(path: Path, key: bytes) -> Iterator[None]:
+def naming(path: Path, key: bytes) -> Iterator[None]:
+    """What is wrong with a picture becomes an InputError that names its record."""
     try:
         yield
     except ImageError as error:
