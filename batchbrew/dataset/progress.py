@@ -23,34 +23,35 @@ class Meter(Protocol):
 
 
 @contextlib.contextmanager
-def reporting(task: str, bad_word: str = "bad") -> Iterator[Meter]:
-    """Yield a callback for `progress=`; it writes to standard error.
+def reporting(task: str, bad_word: str = "bad", things: str = "images") -> Iterator[Meter]:
+    """Yield a callback for `progress=`, which is about `things`; it writes to standard error.
 
     Who tells bytes tells first, before any work, what an earlier pass has left: rates are of what comes after.
     """
     console = Console(stderr=True)
     if console.is_terminal:
-        with _bar(console, task, bad_word) as meter:
+        with _bar(console, task, bad_word, things) as meter:
             yield meter
     else:
-        yield _Lines(task, bad_word)
+        yield _Lines(task, bad_word, things)
 
 
 class _Pace:
     """What has been done since the beginning, a second."""
 
-    def __init__(self) -> None:
+    def __init__(self, things: str) -> None:
+        self._things = things
         self.started = time.monotonic()
         self._first_done: int | None = None
         self._first_bytes = 0
 
     def texts(self, now: float, done: int, total: int, written_bytes: int | None) -> list[str]:
-        """Images/s, MB/s if bytes are told, time left."""
+        """Things/s, MB/s if bytes are told, time left."""
         if self._first_done is None:
             return []
         seconds = max(now - self.started, 1e-6)
         rate = (done - self._first_done) / seconds
-        texts = [f"{rate:,.0f} images/s"]
+        texts = [f"{rate:,.0f} {self._things}/s"]
         if written_bytes is not None:
             texts.append(f"{(written_bytes - self._first_bytes) / seconds / 1e6:,.1f} MB/s")
         if rate > 0:
@@ -68,7 +69,7 @@ class _Pace:
 
 
 @contextlib.contextmanager
-def _bar(console: Console, task: str, bad_word: str) -> Iterator[Meter]:
+def _bar(console: Console, task: str, bad_word: str, things: str) -> Iterator[Meter]:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -76,7 +77,7 @@ def _bar(console: Console, task: str, bad_word: str) -> Iterator[Meter]:
         TextColumn("{task.fields[pace]}"),
         TextColumn("{task.fields[bad]}"),
     )
-    pace = _Pace()
+    pace = _Pace(things)
     with Bar(*columns, console=console) as bar:
         shown = bar.add_task(task, total=None, pace="", bad="")
 
@@ -93,9 +94,9 @@ def _bar(console: Console, task: str, bad_word: str) -> Iterator[Meter]:
 class _Lines:
     """For logs: a plain line now and then."""
 
-    def __init__(self, task: str, bad_word: str) -> None:
-        self._task, self._bad_word = task, bad_word
-        self._pace = _Pace()
+    def __init__(self, task: str, bad_word: str, things: str) -> None:
+        self._task, self._bad_word, self._things = task, bad_word, things
+        self._pace = _Pace(things)
         self._shown = self._pace.started
 
     def __call__(self, done: int, total: int, bad: int, written_bytes: int | None = None, /) -> None:
@@ -104,7 +105,7 @@ class _Lines:
         if now - self._shown < LINE_SECONDS:
             return
         self._shown = now
-        parts = [f"{done:,} of {total:,} images", *self._pace.texts(now, done, total, written_bytes)]
+        parts = [f"{done:,} of {total:,} {self._things}", *self._pace.texts(now, done, total, written_bytes)]
         if bad:
             parts.append(f"{bad:,} {self._bad_word}")
         print(f"{self._task}: {', '.join(parts)}", file=sys.stderr, flush=True)

@@ -172,6 +172,8 @@ def _writing(out: Path) -> Iterator[None]:
     """What LMDB or the system say when the disk is full, as one line."""
     try:
         yield
+    except BrokenPipeError:  # of a terminal that is gone
+        raise
     except (lmdb.Error, OSError) as error:
         # LMDB reports a write that ended early as "Input/output error", so the free space is worth telling.
         try:

@@ -115,7 +115,7 @@ def _saying_how_to_go_on(out: Path) -> Iterator[None]:
 
 def _print_source(source: Source) -> None:
     classes = f" in {len(source.class_names):,} classes" if source.class_names else ""
-    print(f"{source.name}: {len(source.entries):,} images{classes}")
+    print(f"{source.name}: {len(source.entries):,} images{classes}", flush=True)
     for note in source.notes:
         print(f"{source.name}: {note}")
 

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from batchbrew.dataset.sources import Source, open_folder, open_list
+from batchbrew.dataset.progress import reporting
+from batchbrew.dataset.sources import Source, open_archive, open_csv, open_folder, open_ilsvrc, open_list
 from batchbrew.errors import InputError
 
 WAYS = "--list FILE with --images DIR, --csv FILE, --folder DIR, --ilsvrc-train PATH, --ilsvrc-val PATH or --tar FILE"
@@ -50,7 +51,7 @@ def _check_companions(choice: SourceChoice, given: str) -> None:
     """Options that say more of a source belong to some sources only."""
     companions = {
         "--images": (choice.images, ("--list", "--csv")),
-        "--devkit": (choice.devkit, ("--ilsvrc-val", "--ilsvrc-train")),
+        "--devkit": (choice.devkit, ("--ilsvrc-val",)),
         "--labels": (choice.labels, ("--ilsvrc-val",)),
     }
     for option, (value, owners) in companions.items():
@@ -63,7 +64,21 @@ def _check_companions(choice: SourceChoice, given: str) -> None:
 
 
 def _opened(choice: SourceChoice) -> Source:
-    if choice.list_file is not None and choice.images is not None:
+    if choice.list_file is not None:
+        assert choice.images is not None
         return open_list(choice.list_file, choice.images)
-    assert choice.folder is not None
-    return open_folder(choice.folder)
+    if choice.csv is not None:
+        return open_csv(choice.csv, choice.images or choice.csv.parent)
+    if choice.folder is not None:
+        return open_folder(choice.folder)
+    archive = choice.tar or choice.ilsvrc_train or choice.ilsvrc_val
+    assert archive is not None
+    with reporting(f"looking through {archive}", things="MB") as meter:
+
+        def progress(_: int, passed_bytes: int, total_bytes: int) -> None:
+            meter(passed_bytes // 10**6, total_bytes // 10**6, 0)
+
+        if choice.tar is not None:
+            return open_archive(archive, progress)
+        which = "train" if choice.ilsvrc_train is not None else "val"
+        return open_ilsvrc(archive, which, choice.devkit, choice.labels, progress)
