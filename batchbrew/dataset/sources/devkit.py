@@ -65,7 +65,7 @@ def parse_meta(data: bytes, where: str) -> dict[int, str]:
     except ImportError as error:
         raise InputError(
             f"{where} is a MATLAB file, and SciPy, which reads it, is not installed: "
-            "pip install 'batchbrew[ilsvrc]', or give the labels as a list (val.txt)"
+            "pip install scipy (the extra `ilsvrc`), or give the labels as a list (val.txt)"
         ) from error
     try:
         _check_unpacked_size(data)

@@ -10,7 +10,9 @@ from batchbrew.dataset.sources.entry import Entry, EntryTable
 from batchbrew.dataset.sources.files import FilesSource
 from batchbrew.errors import InputError
 
-IMAGE_EXTENSIONS = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".pgm", ".tif", ".tiff", ".webp"))
+IMAGE_EXTENSIONS = frozenset(
+    (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".ppm", ".pgm", ".tif", ".tiff", ".webp", ".gif")
+)
 NAMED_CLASSES = 10  # in a note
 
 

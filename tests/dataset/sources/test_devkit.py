@@ -61,7 +61,7 @@ def test_a_meta_file_that_would_fill_the_memory() -> None:
 
 def test_without_scipy_it_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "scipy.io", None)
-    with pytest.raises(InputError, match=r"SciPy, .* is not installed: pip install 'batchbrew\[ilsvrc\]'"):
+    with pytest.raises(InputError, match=r"SciPy, .* is not installed: pip install scipy"):
         read_devkit(write_kit(tmp_path))
 
 

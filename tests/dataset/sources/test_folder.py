@@ -18,7 +18,8 @@ def test_folder_per_class(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "extension", ["jpg", "jpeg", "png", "bmp", "ppm", "pgm", "tif", "tiff", "webp", "TIFF"]
+    "extension",
+    ["jpg", "jpeg", "png", "bmp", "ppm", "pgm", "tif", "tiff", "webp", "TIFF", "gif", "jpe", "jfif"],
 )
 def test_image_extensions(tmp_path: Path, extension: str) -> None:
     make_files(tmp_path, [f"a/x.{extension}"])
