@@ -221,7 +221,7 @@ def parse_pax(content: bytes) -> dict[bytes, bytes] | None:
             return None
         end = position + int(digits)
         key, equals, value = content[blank + 1 : end - 1].partition(b"=")
-        if not equals or end > len(content) or content[end - 1 : end] != b"\n":
+        if not equals or content[end - 1 : end] != b"\n":
             return None
         records[key] = value
         position = end

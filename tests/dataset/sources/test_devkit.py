@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from batchbrew.dataset.sources import devkit
 from batchbrew.dataset.sources.devkit import parse_meta, read_devkit
 from batchbrew.errors import InputError
 from tests.dataset.sources.kits import LABELS, SYNSETS, kit_files, kit_tar, meta_mat, write_kit
@@ -51,11 +52,19 @@ def test_a_damaged_meta_file(data: bytes, complaint: str) -> None:
     assert complaint in str(caught.value)
 
 
+@pytest.fixture
+def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that what goes beyond them is made in no time."""
+    monkeypatch.setattr(devkit, "MAX_FILE_BYTES", 2**20)
+    monkeypatch.setattr(devkit, "MAX_UNPACKED_BYTES", 2**22)
+
+
+@pytest.mark.usefixtures("small_limits")
 def test_a_meta_file_that_would_fill_the_memory() -> None:
-    squeezed = zlib.compress(bytes(65 * 2**20))
+    squeezed = zlib.compress(bytes(5 * 2**20))
     bomb = meta_mat()[:128] + struct.pack("<II", 15, len(squeezed)) + squeezed
     assert len(bomb) < 2**17
-    with pytest.raises(InputError, match="unpacks to more than 67,108,864 bytes"):
+    with pytest.raises(InputError, match="unpacks to more than 4,194,304 bytes"):
         parse_meta(bomb, "meta")
 
 
@@ -86,17 +95,18 @@ def test_a_ground_truth_that_cannot_be_right(tmp_path: Path, text: str, complain
     assert complaint in str(caught.value)
 
 
+@pytest.mark.usefixtures("small_limits")
 def test_kits_that_cannot_be_used(tmp_path: Path) -> None:
     squeezed = gzip.compress(kit_tar())
     cases = {
         "no kit.tar": (tar_of({"a": b""}), "has no meta.mat: name ILSVRC2012_devkit_t12.tar.gz"),
         "cut.tar.gz": (squeezed[:-100], "is damaged"),
         "text": (b"text" * 500, "is not a tar archive"),
-        "bomb.tar.gz": (gzip.compress(bytes(65 * 2**20), 1), "unpacks to more than 67,108,864 bytes"),
-        "large.tar": (member("meta.mat", bytes(2**24 + 1)) + END, "has more than 16,777,216 bytes"),
+        "bomb.tar.gz": (gzip.compress(bytes(5 * 2**20)), "unpacks to more than 4,194,304 bytes"),
+        "large.tar": (member("meta.mat", bytes(2**20 + 1)) + END, "has more than 1,048,576 bytes"),
         "large.tar.gz": (
-            gzip.compress(member("meta.mat", bytes(2**24 + 1)) + END),
-            "meta.mat has 16,777,217 bytes",
+            gzip.compress(member("meta.mat", bytes(2**20 + 1)) + END),
+            "meta.mat has 1,048,577 bytes",
         ),
         "twice.tar": (
             tar_of({"meta.mat": meta_mat([(1, "n00000001"), (2, "n00000001")]), TRUTH: b"1\n"}),
