@@ -22,6 +22,7 @@ from batchbrew.dataset.sources.devkit import (
 from batchbrew.dataset.sources.entry import Entry
 from batchbrew.dataset.sources.flat import FlatImages, Opened, bare_labels, flat_images
 from batchbrew.dataset.sources.folder import open_folder
+from batchbrew.dataset.sources.kaggle import SOLUTION, is_solution, read_solution
 from batchbrew.dataset.sources.lists import read_list
 from batchbrew.dataset.sources.source import NO_LABEL
 from batchbrew.dataset.sources.tar_index import Progress
@@ -29,6 +30,7 @@ from batchbrew.errors import InputError
 
 VAL_IMAGE = re.compile(r"ILSVRC2012_val_([0-9]{8})\.[A-Za-z]+")
 VAL_LIST = "val.txt"
+KAGGLES = Path("ILSVRC", "Data", "CLS-LOC")  # in what kaggle.com hands out, beside LOC_val_solution.csv
 IMAGES = {"train": 1_281_167, "val": 50_000}
 
 
@@ -44,9 +46,9 @@ def open_ilsvrc(
     `path` is ILSVRC2012_img_train.tar or ILSVRC2012_img_val.tar, or a folder: of the 1,000 class archives, of
     class folders, of the validation images, or one that holds such a file or folder under its usual name.
     Validation images that are not in class folders get their labels from, in this order:
-    1. `labels`: a list in Caffe's format (val.txt), or the ground truth of the development kit;
-    2. `devkit`: the kit's folder or .tar.gz;
-    3. the kit or val.txt where they lie beside the images.
+    1. `labels`: a list in Caffe's format (val.txt), Kaggle's LOC_val_solution.csv, or the kit's ground truth;
+    2. `devkit`: the development kit's folder or .tar.gz;
+    3. the kit, val.txt or LOC_val_solution.csv where they lie beside the images.
     Raises InputError if something is missing or is not ILSVRC2012's.
     """
     if which not in IMAGES:
@@ -63,14 +65,16 @@ def open_ilsvrc(
 def _find_images(path: Path, which: str) -> Path:
     """Where the images are, if `path` is a folder that holds them under one of their usual names."""
     name = f"ILSVRC2012_img_{which}"
-    in_kaggles = Path("Data", "CLS-LOC", which)  # as on kaggle.com
-    names = (f"{name}.tar", name, which, in_kaggles, Path("ILSVRC") / in_kaggles)
+    names = (f"{name}.tar", name, which, KAGGLES / which, KAGGLES.relative_to("ILSVRC") / which)
     return next((path / name for name in names if (path / name).exists()), path)
 
 
 def _around(path: Path, place: Path) -> list[Path]:
     """Folders in which labels may lie."""
-    return list(dict.fromkeys(folder for folder in (path, place, place.parent) if folder.is_dir()))
+    folders = [path, place, place.parent]
+    if place.resolve().parent.match(str(KAGGLES)):
+        folders.append(place.resolve().parents[len(KAGGLES.parts)])
+    return list(dict.fromkeys(folder for folder in folders if folder.is_dir()))
 
 
 def _open_classes(place: Path, progress: Progress | None) -> Opened:
@@ -103,6 +107,8 @@ def _open_val(
         if labels is None:
             assert devkit is not None
             return _with_ground_truth(images, read_devkit(devkit), f"{devkit}, {GROUND_TRUTH}")
+        if is_solution(labels):
+            return images.labelled(*read_solution(labels))
         if bare_labels(labels) is not None:
             kit = read_devkit(devkit or _kit_of(labels, around), ground_truth=labels)
             return _with_ground_truth(images, kit, str(labels))
@@ -115,16 +121,17 @@ def _open_val(
 
 
 def _find_labels(place: Path, around: list[Path]) -> tuple[Path | None, Path | None]:
-    """The development kit, or else val.txt, beside the images."""
+    """The development kit, or else a file of labels, beside the images."""
     for folder in around:
         for name in (FOLDER, ARCHIVE):
             if (folder / name).exists():
                 return folder / name, None
     for folder in around:
-        if (folder / VAL_LIST).is_file():
-            return None, folder / VAL_LIST
+        for name in (VAL_LIST, SOLUTION):
+            if (folder / name).is_file():
+                return None, folder / name
     raise InputError(
-        f"{place} has no labels for its images: give the development kit ({ARCHIVE}) or a list ({VAL_LIST})"
+        f"{place} has no labels for its images: give the development kit ({ARCHIVE}), {VAL_LIST} or {SOLUTION}"
     )
 
 

@@ -36,13 +36,13 @@ def open_csv(
     are all numbers, or all class names: those are numbered in sorted order. Raises InputError with file and line.
     """
     require_folder(root)
-    rows = _rows(csv_file)
+    rows = read_rows(csv_file)
     first = next(rows, None)
     if first is None:
         raise InputError(f"{csv_file} is empty: a line is a path, a comma and a label, as in 'cat/1.jpg,0'")
     places = _columns(csv_file, first, path_column, label_column)
     if places is None:
-        places, rows = (0, 1), _rows(csv_file)
+        places, rows = (0, 1), read_rows(csv_file)
     texts, entries, numbers = _Texts(csv_file), EntryTable(), array("Q")
     for number, row in rows:
         where = f"{csv_file}, line {number}: {','.join(row)[:SHOWN_CHARACTERS]!r}"
@@ -138,8 +138,11 @@ def _place(csv_file: Path, names: Sequence[str], asked: str | None, known: Seque
     return next((names.index(name) for name in known if name in names), None)
 
 
-def _rows(csv_file: Path) -> Iterator[Row]:
-    """Number, from 1, of each row's last line, and its cells; blank lines are skipped."""
+def read_rows(csv_file: Path) -> Iterator[Row]:
+    """Number, from 1, of each row's last line, and its cells; blank lines are skipped.
+
+    Raises InputError for what is no table.
+    """
     number = 0
     try:
         with csv_file.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:

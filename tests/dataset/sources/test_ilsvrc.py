@@ -15,6 +15,7 @@ TRAIN = {
 }
 SORTED = sorted(SYNSETS)
 VAL = {f"ILSVRC2012_val_{number:08}.JPEG": b"%d" % number for number in range(1, 8)}
+EXPECTED = [Entry(name, label) for name, label in zip(VAL, LABELS, strict=True)]
 VAL_LIST = "".join(f"{name} {label}\n" for name, label in zip(VAL, LABELS, strict=True)).encode()
 
 
@@ -103,7 +104,7 @@ def test_val_with_labels_from_anywhere(tmp_path: Path, images: str, labels: str)
     else:
         write(tmp_path / "val.txt", VAL_LIST)
     source = open_ilsvrc(place, "val", kit, file)
-    assert list(source.entries) == [Entry(name, label) for name, label in zip(VAL, LABELS, strict=True)]
+    assert list(source.entries) == EXPECTED
     assert [source.read(number) for number in range(7)] == list(VAL.values())
     assert source.class_names == (None if "val.txt" in labels else SORTED)
     assert list(source.refused) == []
@@ -128,6 +129,32 @@ def test_val_in_class_folders(tmp_path: Path, form: str) -> None:
     source = open_ilsvrc(path, "val")
     assert {entry.path[10:]: entry.label for entry in source.entries} == dict(zip(VAL, LABELS, strict=True))
     assert source.class_names == SORTED
+
+
+@pytest.mark.parametrize("beside", [False, True])
+@pytest.mark.parametrize("named", ["", "ILSVRC", "ILSVRC/Data/CLS-LOC", "ILSVRC/Data/CLS-LOC/val"])
+def test_val_as_kaggle_has_it(tmp_path: Path, named: str, beside: bool) -> None:
+    make_files(tmp_path / "ILSVRC" / "Data" / "CLS-LOC" / "val", VAL)
+    rows = [f"{Path(name).stem},{SORTED[label]} 1 2 3 4 {SORTED[label]} 5 6 7 8 " for name, label in EXPECTED]
+    solution = tmp_path / ("LOC_val_solution.csv" if beside else "x.csv")
+    solution.write_text("\n".join(["ImageId,PredictionString", *reversed(rows), ""]))
+    source = open_ilsvrc(tmp_path / named, "val", labels=None if beside else solution)
+    assert list(source.entries) == EXPECTED
+    assert [source.read(number) for number in range(7)] == list(VAL.values())
+    assert source.class_names == SORTED
+
+
+def test_a_solution_of_kaggles_that_cannot_be_used(tmp_path: Path) -> None:
+    make_files(tmp_path / "val", VAL)
+    for rows, complaint in (
+        ("a,n01\n", r"line 2 has no synset: 'a,n01'"),
+        ("a,\n", "line 2 has no synset"),
+        ("a,n01000000,x\n", "line 2 has no synset"),
+        ("a,n01000000 1\na,n02000000 1\n", "line 3: a is of n02000000, but was of n01000000 before"),
+    ):
+        solution = write(tmp_path / "x.csv", b"ImageId,PredictionString\n" + rows.encode())
+        with pytest.raises(InputError, match=complaint):
+            open_ilsvrc(tmp_path / "val", "val", labels=solution)
 
 
 def test_images_without_a_line_in_the_ground_truth(tmp_path: Path) -> None:
