@@ -21,13 +21,17 @@ def main() -> None:
 
 
 def layer_reading(job: Dict[str, Any]) -> Callable[[], object]:
-    """A function that has a Data layer give its next batch, as training does."""
+    """A function that has a Data layer give its next batch, as training does: nobody looks at it as a numpy array.
+
+    (The engine would lay it out anew for that, as its layers take another layout than Caffe's.)
+    """
     import caffe
 
     caffe.set_mode_cpu()
     caffe.set_random_seed(1)
     net = caffe.Net(job["net"], caffe.TRAIN)
-    return lambda: net.forward()
+    last = len(net.layers) - 1
+    return lambda: net._forward(0, last)
 
 
 def loader_reading(job: Dict[str, Any]) -> Callable[[], object]:

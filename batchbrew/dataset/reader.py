@@ -71,8 +71,10 @@ class LmdbReader:
     def view(self, number: int) -> memoryview:
         """The same without a copy: read-only, and good for as long as you hold it, also when the reader is closed."""
         lmdb, place = self._find(number)
-        with lmdb.reading():
+        try:
             return lmdb.index.view(place)
+        except (LmdbDamage, OSError) as error:
+            raise lmdb.refusal(error) from error
 
     def want(self, numbers: Iterable[int]) -> None:
         """Tell the kernel which records are read next: a disk brings them together, in an order of its own."""
@@ -140,10 +142,14 @@ class _Lmdb:
         """What goes wrong is an InputError that names the LMDB."""
         try:
             yield
-        except LmdbDamage as damage:
-            raise InputError(f"{self.path} is damaged ({damage}): build it anew") from damage
-        except OSError as error:
-            raise InputError(f"{self.path} cannot be read: {error.strerror or error}") from error
+        except (LmdbDamage, OSError) as error:
+            raise self.refusal(error) from error
+
+    def refusal(self, error: LmdbDamage | OSError) -> InputError:
+        """What a user is told."""
+        if isinstance(error, LmdbDamage):
+            return InputError(f"{self.path} is damaged ({error}): build it anew")
+        return InputError(f"{self.path} cannot be read: {error.strerror or error}")
 
 
 def printable(key: bytes) -> str:

@@ -56,8 +56,8 @@ class PixelBatch:
 def copy(crop: Pixels, slot: NDArray[np.uint8] | NDArray[np.float32], mirrored: bool) -> None:
     """Write `crop` (H×W×C) into `slot`, perhaps mirrored."""
     if not mirrored:
-        slot[...] = crop
+        np.copyto(slot, crop)
     elif crop.shape[2] in FLIPPED_AT_ONCE and crop.dtype == slot.dtype and slot.flags.c_contiguous:
         cv2.flip(crop, 1, dst=slot)  # 20 times as fast as numpy
     else:
-        slot[...] = crop[:, ::-1]
+        np.copyto(slot, crop[:, ::-1])

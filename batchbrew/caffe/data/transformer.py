@@ -1,5 +1,7 @@
 """transform_param: what a data layer does to each image (data_transformer.cpp)."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,8 +13,8 @@ from batchbrew.nets.shapes.registry import Refusal, Shape, by
 from batchbrew.proto import caffe_pb2 as pb
 
 Pixels = NDArray[np.uint8] | NDArray[np.float32]  # H×W×C
-Draw = NDArray[np.uint64]  # three numbers, for mirroring, for the crop's row and column
-FIXED = np.zeros(3, np.uint64)
+Draw = Sequence[int]  # three numbers of 64 bits, for mirroring, for the crop's row and column
+FIXED = (0, 0, 0)
 
 
 class Transformer:
@@ -38,11 +40,12 @@ class Transformer:
         )
         self._seed = new_seed() if self._mirrors or self._crops_randomly else None
 
-    def draws(self, batch: int, images: int) -> list[Draw]:
+    def draws(self, batch: int, images: int) -> Sequence[Draw]:
         """The random numbers of a batch, three for each image."""
         if self._seed is None:
             return [FIXED] * images
-        return list(draws(3 * images, self._seed, batch).reshape(images, 3))
+        numbers: list[list[int]] = draws(3 * images, self._seed, batch).reshape(images, 3).tolist()
+        return numbers
 
     def shape(self, image: Pixels) -> Shape:
         """Channels, height and width of what becomes of `image`.
@@ -71,5 +74,5 @@ class Transformer:
             return Place(0, 0, mirrored)
         spare_rows, spare_columns = image.shape[0] - self._crop, image.shape[1] - self._crop
         if self._crops_randomly:
-            return Place(int(draw[1]) % (spare_rows + 1), int(draw[2]) % (spare_columns + 1), mirrored)
+            return Place(draw[1] % (spare_rows + 1), draw[2] % (spare_columns + 1), mirrored)
         return Place(spare_rows // 2, spare_columns // 2, mirrored)

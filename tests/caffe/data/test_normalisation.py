@@ -5,7 +5,6 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from batchbrew.caffe.data import normalisation
 from batchbrew.caffe.data.normalisation import Normalisation, Place
 
 IMAGES, HEIGHT, WIDTH = 7, 4, 5
@@ -39,16 +38,17 @@ def mean_crop(place: Place) -> NDArray[np.float32]:
     return crop[:, :, ::-1] if place.mirrored else crop
 
 
-@pytest.mark.parametrize(
-    "cached", [1, 2 * HEIGHT * WIDTH * 3, 10**6]
-)  # numbers at a time: one image, two, all
+@pytest.fixture(params=["_in_turn", "_together"], autouse=True)
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a CPU, and as on a GPU."""
+    for name in ("_in_turn", "_together"):
+        monkeypatch.setattr(Normalisation, name, getattr(Normalisation, request.param))
+
+
 @pytest.mark.parametrize("planar", [False, True])
 @pytest.mark.parametrize("kind", ["uint8", "float32"])
 @pytest.mark.parametrize("varied", [False, True])
-def test_a_mean_image(
-    kind: str, planar: bool, varied: bool, cached: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(normalisation, "CACHED_NUMBERS", cached)
+def test_a_mean_image(kind: str, planar: bool, varied: bool) -> None:
     given, where = pixels(kind, planar), places(varied)
     numbers = given.permute(0, 3, 1, 2).numpy().astype(np.float32)
     found = Normalisation(NONE, MEAN, 0.017)(given.clone(), where)
@@ -57,14 +57,10 @@ def test_a_mean_image(
     assert found.is_contiguous() == planar
 
 
-@pytest.mark.parametrize("cached", [1, 10**6])
 @pytest.mark.parametrize("planar", [False, True])
 @pytest.mark.parametrize("values", [NONE, VALUES[:1], VALUES])
 @pytest.mark.parametrize("scale", [1.0, 0.3])
-def test_mean_values(
-    values: NDArray[np.float32], planar: bool, scale: float, cached: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(normalisation, "CACHED_NUMBERS", cached)
+def test_mean_values(values: NDArray[np.float32], planar: bool, scale: float) -> None:
     normalise = Normalisation(values, None, float(np.float32(scale)))
     for kind in ("uint8", "float32"):
         given = pixels(kind, planar)
