@@ -1,6 +1,7 @@
 """From an image file of any kind to 8-bit pixels, grey or BGR, as its header's kind and form need it."""
 
 import io
+import warnings
 from typing import Any, cast
 
 import cv2
@@ -10,10 +11,12 @@ from PIL import Image as Pillow
 
 from batchbrew.dataset import tiff
 from batchbrew.dataset.headers import Header
-from batchbrew.dataset.images import Image, ImageError, imdecode, refuse_cut
+from batchbrew.dataset.images import CMYK, Image, ImageError, imdecode, refuse_cut
+from batchbrew.dataset.resizing import rounded
 
+# A damaged file's reason is in its ImageError; what Pillow warns of besides would come in between on the screen.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 BAND_PIXELS = 1_000_000  # converted at once, so that what lies between takes little memory
-CMYK = 4
 COLOUR = {
     1: cv2.IMREAD_COLOR,
     2: cv2.IMREAD_REDUCED_COLOR_2,
@@ -58,9 +61,7 @@ def _jpeg(data: bytes, header: Header, reduction: int, gray: bool) -> tuple[Imag
     image = _whole(imdecode(data, flags), header, reduction)
     refuse_cut(data, header.jpeg, image, flags)
     # libjpeg rounds up: a last row that is less than half there would shift all the others.
-    width, height = (
-        max(1, (2 * side + reduction) // (2 * reduction)) for side in (header.width, header.height)
-    )
+    width, height = (max(1, rounded(side, reduction)) for side in (header.width, header.height))
     return image[:height, :width], ["CMYK"] if header.jpeg.components == CMYK else []
 
 
@@ -96,8 +97,12 @@ def _by_pillow(data: bytes, header: Header) -> tuple[Image, list[str]]:
             if picture.size != (header.width, header.height):
                 raise ImageError(f"is a damaged {header.kind}: its header gives two sizes")
             if header.jpeg is not None:
+                flags = GREY[8] | cv2.IMREAD_IGNORE_ORIENTATION
+                refuse_cut(data, header.jpeg, _whole(imdecode(data, flags), header, 8), flags)
                 return _from_inks(np.asarray(picture), header)
             frames = getattr(picture, "n_frames", 1)
+            if picture.mode in ("1", "L"):
+                return np.asarray(picture.convert("L")), []
             pixels = cast(Image, cv2.cvtColor(np.asarray(picture.convert("RGBA")), cv2.COLOR_RGBA2BGRA))
     except ImageError:
         raise

@@ -7,7 +7,9 @@ from typing import NamedTuple
 from batchbrew.dataset import tiff
 from batchbrew.dataset.jpeg import BASELINE, EXTENDED, PROGRESSIVE, START, JpegSkeleton, read_skeleton
 
-MAX_CHUNKS = 1000  # looked through for metadata; a hostile file has millions
+MAX_CHUNKS = 100_000  # of a PNG; a picture of 100 megapixels has some thousands, a hostile file millions
+SHORT_CHUNK = 65_536  # bytes of metadata that are kept
+MAX_FRAMES = 1000  # of an animated WebP, before its metadata
 PNG_CHANNELS = {
     0: 1,
     2: 3,
@@ -32,6 +34,8 @@ class Header(NamedTuple):
     """Likewise, but not made less by decoding at a reduced scale."""
     by_pillow: bool = False
     """Whether OpenCV cannot decode it, or not as what it is; in old versions, or in all."""
+    whole: bool = True
+    """False where the file ends before its parts do, as far as the kind shows that."""
     plain_channels: int = 0
     """1 or 3 where every decoder reads the file as 8 bits of that many channels, which are grey or colours."""
 
@@ -85,19 +89,36 @@ def _jpeg(data: bytes) -> Header:
 def _png(data: bytes, padded: bytes) -> Header:
     width, height, depth, colours = struct.unpack_from(">IIBB", padded, 16)
     channels = PNG_CHANNELS.get(colours, 4)
-    exif = _chunk(data, 8, b"eXIf", big_endian=True)
+    chunks, whole = _png_chunks(data)
     decoded = channels * (2 if depth == 16 else 1)
     reduced = 4 if decoded > channels else 0
     flattened = 3 if channels == 4 else 0
-    plain = depth == 8 and colours in (0, 2) and not _chunk(data, 8, b"tRNS", big_endian=True)
     return Header(
         "PNG",
         width,
         height,
-        orientation=tiff.orientation(exif),
+        orientation=tiff.orientation(chunks.get(b"eXIf", b"")),
         pixel_bytes=decoded + reduced + flattened,
-        plain_channels=channels if plain else 0,
+        whole=whole,
+        plain_channels=channels if depth == 8 and colours in (0, 2) and b"tRNS" not in chunks else 0,
     )
+
+
+def _png_chunks(data: bytes) -> tuple[dict[bytes, bytes], bool]:
+    """The short chunks by name, and whether all that are announced are there; OpenCV allocates before it looks."""
+    found: dict[bytes, bytes] = {}
+    position = 8
+    for _ in range(MAX_CHUNKS):
+        length, name = int.from_bytes(data[position : position + 4], "big"), data[position + 4 : position + 8]
+        end = position + 12 + length
+        if end > len(data) or len(name) < 4:
+            return found, False
+        if name == b"IEND":
+            return found, True
+        if length <= SHORT_CHUNK:
+            found.setdefault(name, data[position + 8 : position + 8 + length])
+        position = end
+    return found, False
 
 
 def _bmp_size(padded: bytes) -> tuple[int, int]:
@@ -110,7 +131,7 @@ def _bmp_size(padded: bytes) -> tuple[int, int]:
 
 def _webp(data: bytes, padded: bytes) -> Header:
     flags = padded[20] if padded[12:16] == b"VP8X" else 0
-    exif = _chunk(data, 12, b"EXIF", big_endian=False) if flags & 0x08 else b""
+    exif = _riff_chunk(data, b"EXIF") if flags & 0x08 else b""
     return Header(
         "WebP",
         *_webp_size(padded),
@@ -133,34 +154,31 @@ def _webp_size(padded: bytes) -> tuple[int, int]:
     return 0, 0
 
 
-def _chunk(data: bytes, position: int, name: bytes, big_endian: bool) -> bytes:
-    """The content of a PNG's or a RIFF's first chunk of that name, if it comes early enough; or nothing."""
-    for _ in range(MAX_CHUNKS):
+def _riff_chunk(data: bytes, name: bytes) -> bytes:
+    """The content of a RIFF's first chunk of that name, if it comes early enough; or nothing."""
+    position = 12
+    for _ in range(MAX_FRAMES):
         head = data[position : position + 8]
         if len(head) < 8:
             break
-        length = int.from_bytes(head[:4] if big_endian else head[4:], "big" if big_endian else "little")
-        if (head[4:] if big_endian else head[:4]) == name:
+        length = int.from_bytes(head[4:], "little")
+        if head[:4] == name:
             return data[position + 8 : position + 8 + length]
-        # a PNG's chunk ends with 4 bytes of checksum, a RIFF's begins at an even place
-        position += 8 + length + (4 if big_endian else length % 2)
+        position += 8 + length + length % 2  # a chunk begins at an even place
     return b""
 
 
 def _tiff(data: bytes) -> Header:
-    tags = (
-        tiff.WIDTH, tiff.LENGTH, tiff.BITS_PER_SAMPLE, tiff.PHOTOMETRIC, tiff.SAMPLES_PER_PIXEL, tiff.ORIENTATION,
-    )  # fmt: skip
+    tags = (tiff.WIDTH, tiff.LENGTH, tiff.BITS_PER_SAMPLE, tiff.SAMPLES_PER_PIXEL)
     found = tiff.first_fields(data, tags)
     channels, bits = found.get(tiff.SAMPLES_PER_PIXEL, 1), found.get(tiff.BITS_PER_SAMPLE, 1)
-    inks = found.get(tiff.PHOTOMETRIC) == tiff.SEPARATED
     return Header(
         "TIFF",
         found.get(tiff.WIDTH, 0),
         found.get(tiff.LENGTH, 0),
         orientation=tiff.orientation(data),
         pixel_bytes=2 * max(3, channels) * max(1, bits / 8) + 7,  # a strip may be as large as the picture
-        by_pillow=bits == 8 and channels in (2, 4) and not inks,  # OpenCV multiplies colours by alpha
+        by_pillow=bits <= 8,  # OpenCV multiplies colours by alpha, and takes damaged strips for whole
     )
 
 

@@ -28,6 +28,7 @@ Image = NDArray[np.uint8]
 MAX_PIXELS = 200_000_000  # 600 MB once decoded, for each worker
 MAX_FILE_BYTES = 256 * 2**20
 MAX_RESIZED_SIDE = 16_384  # JPEG itself ends at 65,535
+CMYK = 4  # components of a JPEG
 JPEG_GREY = 128  # what libjpeg draws where it has no data
 
 
@@ -93,6 +94,8 @@ def sound_header(data: bytes) -> Header:
         raise ImageError("is a truncated JPEG: its end is missing")
     if header.width == 0 or header.height == 0:
         raise ImageError(f"is a damaged {header.kind}: its header gives no size")
+    if not header.whole:
+        raise ImageError(f"is a truncated {header.kind}: a part that it announces is missing")
     return header
 
 
@@ -108,7 +111,8 @@ def _decode(data: bytes, flags: int) -> Image:
 
 def refuse_cut(data: bytes, skeleton: JpegSkeleton, image: Image, flags: int) -> None:
     """Raise ImageError if `image`, what `flags` gave of a JPEG, lacks rows though the file has its end marker."""
-    if _has_grey_corner(image):
+    # In inks libjpeg's grey is another colour: those few are decoded twice.
+    if skeleton.components == CMYK or _has_grey_corner(image):
         again = imdecode(with_filler_before_end(data, skeleton), flags)
         if again is None or not np.array_equal(image, again):
             raise ImageError("is a truncated JPEG: its data end before its last row")

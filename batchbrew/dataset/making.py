@@ -12,7 +12,7 @@ from batchbrew.dataset.headers import Header
 from batchbrew.dataset.image_options import ImageOptions
 from batchbrew.dataset.images import Image, ImageError, sound_header
 from batchbrew.dataset.pixel_budget import BYTES_PER_PIXEL, PixelBudget
-from batchbrew.dataset.resizing import Geometry, fit, plan
+from batchbrew.dataset.resizing import Geometry, fit, plan, rounded
 from batchbrew.proto import caffe_pb2 as pb
 
 ENLARGED_FILTERED = 4  # pixels of a scaled picture that the filter before it may hold for each
@@ -98,10 +98,12 @@ def affordable(header: Header, geometry: Geometry, turn: int, most: int) -> tupl
     size = (header.width, header.height)
     possible = reductions(header) if scaled != size else (1,)
     best = max(
-        reduction
-        for reduction in possible
-        if reduction == 1
-        or all(side >= reduction * wanted for side, wanted in zip(size, scaled, strict=True))
+        (
+            reduction
+            for reduction in possible
+            if all(rounded(side, reduction) >= wanted for side, wanted in zip(size, scaled, strict=True))
+        ),
+        default=1,  # it is enlarged
     )
     for reduction in (each for each in possible if each >= best):
         pixels = _pixels_taken(header, geometry, turn, reduction)

@@ -44,18 +44,19 @@ def plan(width: int, height: int, options: ImageOptions) -> Geometry:
     if options.mode == "pad":
         if long < side and not options.enlarge:
             return Geometry((width, height), square)
-        other = max(1, _rounded(short * side, long))
+        other = max(1, rounded(short * side, long))
         return Geometry((side, other) if width >= height else (other, side), square)
     if options.mode == "none" or (options.mode == "short" and short < side and not options.enlarge):
         return Geometry((width, height), (width, height))
-    other = _rounded(long * side, short)
+    other = rounded(long * side, short)
     if other > MAX_RESIZED_SIDE:
         raise ImageError(f"is {width}×{height}: with a short side of {side} the other would be {other}")
     scaled = (side, other) if width <= height else (other, side)
     return Geometry(scaled, square if options.mode == "crop" else scaled)
 
 
-def _rounded(number: int, divisor: int) -> int:
+def rounded(number: int, divisor: int) -> int:
+    """The quotient as the nearest whole number, halves up."""
     return (2 * number + divisor) // (2 * divisor)
 
 

@@ -4,8 +4,7 @@ import struct
 from collections.abc import Collection
 
 START = (b"II*\0", b"MM\0*")
-WIDTH, LENGTH, BITS_PER_SAMPLE, PHOTOMETRIC, ORIENTATION, SAMPLES_PER_PIXEL = 256, 257, 258, 262, 274, 277
-SEPARATED = 5  # of a photometric interpretation: inks
+WIDTH, LENGTH, BITS_PER_SAMPLE, ORIENTATION, SAMPLES_PER_PIXEL = 256, 257, 258, 274, 277
 SHORT, LONG = 3, 4
 
 
