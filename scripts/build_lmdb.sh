@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds an LMDB from images: scripts/build_lmdb.sh --images DIR --list train.txt --out data/train_lmdb
-# All options: scripts/build_lmdb.sh --help
+# After an interruption, the same with --resume. All options: scripts/build_lmdb.sh --help
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
