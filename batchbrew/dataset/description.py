@@ -4,6 +4,7 @@ It names no time and no machine: equal builds have equal files.
 """
 
 import json
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -121,7 +122,25 @@ def _from_fields(fields: dict[str, Any]) -> Description:
     for name, kinds in _KINDS.items():
         if not isinstance(getattr(description, name), kinds):
             raise ValueError(f"{name} is {getattr(description, name)!r}")
+    for name, values, kind in _inner_values(description):
+        if not all(isinstance(value, kind) for value in values):
+            raise ValueError(
+                f"{name} holds {next(value for value in values if not isinstance(value, kind))!r}"
+            )
     return description
+
+
+def _inner_values(description: Description) -> Iterator[tuple[str, Sequence[Any], type | tuple[type, ...]]]:
+    """Lists and tables, and of what kind all in them must be."""
+    yield "class_names", description.class_names or [], str
+    for name in ("mean", "std"):
+        yield name, getattr(description, name) or [], (int, float)
+    for name in ("source_short_sides", "source_sizes", "stored_sizes", "kinds"):
+        yield name, list(getattr(description, name).values()), int
+    found = list(description.odd.values())
+    yield "odd", found, dict
+    yield "odd", [each.get("count") for each in found if isinstance(each, dict)], int
+    yield "odd", [each.get("images") for each in found if isinstance(each, dict)], list
 
 
 _KINDS: dict[str, type | tuple[type, ...]] = {

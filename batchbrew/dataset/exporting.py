@@ -1,6 +1,7 @@
 """Files again, of what is in an LMDB, with a list from which it can be built anew."""
 
 import contextlib
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -54,7 +55,7 @@ class Exported(NamedTuple):
 
     images: int
     renamed: int
-    """Pictures whose name was not safe, was another's too, or did not say their kind."""
+    """Pictures whose name was not safe, or was another's, too."""
 
 
 def export(
@@ -84,7 +85,7 @@ def export(
         with lines, contextlib.closing(files):
             for number, file in enumerate(files):
                 written = write_new(folder / IMAGES, file.path, number, file.data)
-                renamed += str(written) != file.name
+                renamed += written != file.path or not file.named_so
                 lines.write(f"{written} {file.label}\n")
                 if progress is not None:
                     progress(number + 1, wanted, 0)
@@ -94,9 +95,9 @@ def export(
 
 
 class _File(NamedTuple):
-    name: str
-    """That it would have, if that were safe."""
     path: PurePosixPath
+    named_so: bool
+    """Whether that is its name in the LMDB, but for what tells the kind."""
     label: int
     data: bytes
 
@@ -119,9 +120,12 @@ class _Maker:
         name = name_in_key(key)
         path = safe_path(name, SUFFIXES[kind])
         if self.options.by_class:
-            folder = self._class_folder(datum.label)
-            name, path = f"{folder}/{path.name}", PurePosixPath(folder, path.name)
-        return _File(name, path, datum.label, data)
+            name = name.rpartition("/")[2]
+            named_so = path.stem in (name, PurePosixPath(name).stem)
+            path = PurePosixPath(self._class_folder(datum.label), path.name)
+        else:
+            named_so = str(path.with_suffix("")) in (name, os.path.splitext(name)[0])  # noqa: PTH122 - "" is no path
+        return _File(path, named_so, datum.label, data)
 
     def _content(self, datum: pb.Datum) -> tuple[str, bytes]:
         """Kind and content of the file. Raises ImageError."""

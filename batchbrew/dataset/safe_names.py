@@ -16,9 +16,9 @@ IN_THE_WAY = {errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.EINVAL, errno.EIL
 def safe_path(name: str, suffixes: tuple[str, ...]) -> PurePosixPath:
     """A relative path that stays below its folder, can be a line of a list, and ends in one of `suffixes`.
 
-    The name's own parts as far as they can be kept: "", "." and ".." go; control characters, blanks at the ends and
-    dots in front, which hide files, become "_"; what is too long is cut, and the first of the suffixes is put in the
-    place of another kind of image's.
+    The name's own parts as far as they can be kept: "", "." and ".." go, and so do blanks at the ends of a part;
+    control characters, and dots in front, which hide files, become "_"; what is too long is cut, and the first of the
+    suffixes is put in the place of another kind of image's.
     """
     parts = [safe_part(part) for part in name.split("/") if part not in ("", ".", "..")]
     path = PurePosixPath(*parts[-MAX_PARTS:]) if parts else PurePosixPath("image")
@@ -75,10 +75,7 @@ def safe_part(part: str) -> str:
         "_" if unicodedata.category(each) in REPLACED and not "\udc80" <= each <= "\udcff" else each
         for each in part
     )
-    inner = text.strip()
-    if inner != text:
-        start = len(text) - len(text.lstrip())
-        text = "_" * start + inner + "_" * (len(text) - start - len(inner))
+    text = text.strip() or "_"  # a list's lines are not read with blanks at their ends
     text = text.replace("\ufeff", "_")  # at the beginning of a list it would be taken for its mark
     return _cut(f"_{text[1:]}" if text.startswith(".") else text)
 

@@ -26,3 +26,25 @@ def change(path: Path, key: bytes, value: bytes | None) -> None:
     """Write a record anew, or delete it."""
     with lmdb.open(str(path), map_size=2**26) as environment, environment.begin(write=True) as transaction:
         assert transaction.delete(key) if value is None else transaction.put(key, value)
+
+
+def write_records(path: Path, records: Iterable[tuple[bytes, caffe_pb2.Datum]]) -> Path:
+    """An LMDB with these keys."""
+    with lmdb.open(str(path), map_size=2**26) as environment, environment.begin(write=True) as transaction:
+        for key, datum in records:
+            assert transaction.put(key, datum.SerializeToString())
+    return path
+
+
+def pixel_lmdb(path: Path, labels: Iterable[int], first: int = 0) -> Path:
+    """Raw 1×2×2 pictures, each of its own value; keys as convert_imageset makes them."""
+    return write_records(
+        path,
+        (
+            (
+                b"%08d_p%d.png" % (number, number),
+                raw_datum(1, 2, 2, bytes([(first + number) % 256] * 4), label),
+            )
+            for number, label in enumerate(labels)
+        ),
+    )

@@ -1,15 +1,19 @@
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from batchbrew.dataset import contact_sheet as contact_sheet_module
 from batchbrew.dataset.building.writer import build_lmdb
 from batchbrew.dataset.contact_sheet import CAPTION, GAP, TILE, contact_sheet, write_contact_sheet
+from batchbrew.dataset.images import Image
 from batchbrew.dataset.reader import Record
 from batchbrew.dataset.sources import Entry, FilesSource
 from batchbrew.errors import InputError
+from tests.dataset.lmdbs import pixel_lmdb
 from tests.dataset.pictures import write_pictures
 
 
@@ -55,3 +59,35 @@ def test_png_is_written(tmp_path: Path) -> None:
     for count, name in ((0, "a.png"), (1001, "a.png"), (1, "a.jpg")):
         with pytest.raises(InputError):
             write_contact_sheet(tmp_path / "db", tmp_path / name, count)
+
+
+def shown(monkeypatch: pytest.MonkeyPatch, db: Path, out: Path, count: int, **options: Any) -> list[int]:
+    """The numbers of the records on a sheet."""
+    found: list[int] = []
+
+    def sheet(records: list[Record], names: list[str] | None) -> Image:
+        found.extend(int(record.key[:8]) for record in records)
+        return np.zeros((1, 1, 3), np.uint8)
+
+    monkeypatch.setattr(contact_sheet_module, "contact_sheet", sheet)
+    assert write_contact_sheet(db, out, count, **options) == len(found)
+    return found
+
+
+def test_records_are_spread_or_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    db, out = pixel_lmdb(tmp_path / "db", [number % 5 for number in range(50)]), tmp_path / "sheet.png"
+    assert shown(monkeypatch, db, out, 5) == [0, 10, 20, 30, 40]
+    drawn = shown(monkeypatch, db, out, 5, seed=1)
+    assert drawn == sorted(drawn) != [0, 10, 20, 30, 40]
+    assert drawn == shown(monkeypatch, db, out, 5, seed=1) != shown(monkeypatch, db, out, 5, seed=2)
+    assert len(shown(monkeypatch, db, out, 99, seed=1)) == 50
+
+
+def test_records_of_one_label(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    db, out = pixel_lmdb(tmp_path / "db", [number % 5 for number in range(50)]), tmp_path / "sheet.png"
+    found = shown(monkeypatch, db, out, 4, label=3)
+    assert [number % 5 for number in found] == [3] * 4
+    assert found == sorted(set(found)) != shown(monkeypatch, db, out, 4, label=3, seed=9)
+    assert shown(monkeypatch, db, out, 25, label=3) == list(range(3, 50, 5))
+    with pytest.raises(InputError, match="no record of label 7"):
+        write_contact_sheet(db, out, 4, label=7)

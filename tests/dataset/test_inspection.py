@@ -5,11 +5,12 @@ from pathlib import Path
 import lmdb
 import pytest
 
+from batchbrew.dataset import inspection
 from batchbrew.dataset.inspection import lmdb_info
 from batchbrew.dataset.verification import verify_lmdb
 from batchbrew.errors import InputError
 from batchbrew.proto import caffe_pb2
-from tests.dataset.lmdbs import raw_datum, write_lmdb
+from tests.dataset.lmdbs import pixel_lmdb, raw_datum, write_lmdb
 from tests.dataset.pictures import encoded, picture
 
 
@@ -77,3 +78,36 @@ def test_info_of_a_set(built: Path, tmp_path: Path) -> None:
     info = lmdb_info(tmp_path / "set", lambda *progress: done.append(progress[:2]), full=True)
     assert (info.entries, info.label_counts[7], info.class_names) == (13, 1, None)
     assert done == [(number, 13) for number in range(1, 14)]
+
+
+def test_of_many_records_a_sample_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inspection, "SAMPLED", 10)
+    db = pixel_lmdb(tmp_path / "db", [number // 10 for number in range(100)])
+    info = lmdb_info(db)
+    assert (info.entries, info.labelled, info.sampled) == (100, 10, 10)
+    assert info.label_counts == dict.fromkeys(range(10), 1)
+    full = lmdb_info(db, full=True)
+    assert (full.labelled, full.sampled, full.label_counts) == (100, 100, dict.fromkeys(range(10), 10))
+
+
+def test_counts_of_the_description_are_not_believed_when_all_is_counted(built: Path) -> None:
+    fields = json.loads((built / "dataset.json").read_text())
+    (built / "dataset.json").write_text(json.dumps(fields | {"label_counts": {"0": 6}}))
+    assert lmdb_info(built).label_counts == {0: 6}
+    assert lmdb_info(built, full=True).label_counts == {0: 2, 1: 2, 2: 2}
+
+
+def test_kinds_of_records(tmp_path: Path) -> None:
+    datums = [
+        raw_datum(1, 1, 1, b"x"),
+        caffe_pb2.Datum(channels=1, height=1, width=1, float_data=[1.0]),
+        caffe_pb2.Datum(data=encoded(".png"), encoded=True),
+        caffe_pb2.Datum(data=encoded(".jpg"), encoded=True),
+    ]
+    info = lmdb_info(write_lmdb(tmp_path / "db", datums))
+    assert (info.kinds, info.encoded) == ({"raw": 1, "floats": 1, "PNG": 1, "JPEG": 1}, 2)
+    other = caffe_pb2.LayerParameter(name="of another message")
+    with pytest.raises(InputError, match="record 00000000 "):
+        lmdb_info(write_lmdb(tmp_path / "other", [other.SerializeToString()]))
+    with pytest.raises(InputError, match="holds no picture"):
+        lmdb_info(write_lmdb(tmp_path / "empty", [caffe_pb2.Datum(label=3)]))

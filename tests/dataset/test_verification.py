@@ -1,13 +1,16 @@
+import json
 import shutil
 from pathlib import Path
 
 import lmdb
 import pytest
 
+from batchbrew.dataset.reader import LmdbReader
 from batchbrew.dataset.verification import verify_lmdb
 from batchbrew.errors import InputError
 from batchbrew.proto import caffe_pb2
-from tests.dataset.lmdbs import change, raw_datum, write_lmdb
+from tests.dataset.lmdbs import change, pixel_lmdb, raw_datum, write_lmdb
+from tests.dataset.pictures import encoded, picture
 
 
 def test_verify_whole(built: Path) -> None:
@@ -66,3 +69,89 @@ def test_a_set_is_verified_one_after_another(built: Path, tmp_path: Path) -> Non
     (tmp_path / "set" / "b" / "data.mdb").write_bytes(b"")
     with pytest.raises(InputError, match=r"/b cannot be opened as an LMDB"):
         verify_lmdb(tmp_path / "set")
+
+
+def test_labels_sizes_and_balance_are_told(tmp_path: Path) -> None:
+    datums = [raw_datum(1, 2, 3, bytes([number] * 6), label=0) for number in range(11)]
+    datums += [raw_datum(3, 2, 1, bytes(6), label=2)]
+    found = verify_lmdb(write_lmdb(tmp_path / "db", datums))
+    assert (found.problem_count, found.label_counts) == (0, {0: 11, 2: 1})
+    assert found.sizes == {(2, 3, 1): 11, (2, 1, 3): 1}
+    assert [warning.split(":")[0] for warning in found.warnings] == [
+        "1 of the labels 0 to 2 have no record",
+        "the classes are of very different sizes",
+        "there are pictures of 1 and 3 channels",
+    ]
+
+
+def test_a_label_without_a_name_is_a_problem(built: Path) -> None:
+    path = built / "dataset.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"class_names": ["a", "b"]}))
+    assert verify_lmdb(built).problems == ["there are labels 2, but class names for 0 to 1 only"]
+
+
+def test_keys_in_another_order_are_a_problem(tmp_path: Path) -> None:
+    path = pixel_lmdb(tmp_path / "db", [0, 1, 0])
+    content = (path / "data.mdb").read_bytes()
+    (path / "data.mdb").write_bytes(content.replace(b"00000001_p1", b"00000007_p1"))
+    assert verify_lmdb(path).problems == [
+        "record 00000002_p2.png lies behind 00000007_p1.png: keys are not in order"
+    ]
+    (path / "data.mdb").write_bytes(content.replace(b"00000001_p1", b"00000002_p2"))
+    assert verify_lmdb(path).problems == [
+        "record 00000002_p2.png lies behind 00000002_p2.png: one key, twice"
+    ]
+
+
+def test_pictures_that_are_there_twice_are_a_warning(tmp_path: Path) -> None:
+    image = picture(8, 6)
+    datums = [
+        caffe_pb2.Datum(data=encoded(".png", image), encoded=True, label=1),
+        caffe_pb2.Datum(data=encoded(".png", picture(8, 6, 1)), encoded=True, label=1),
+        raw_datum(3, 6, 8, image.transpose(2, 0, 1).tobytes(), label=0),  # the same pixels
+        caffe_pb2.Datum(data=encoded(".png", picture(8, 6, 1)), encoded=True, label=1),
+        caffe_pb2.Datum(data=encoded(".jpg", image), encoded=True, label=1),  # other ones
+        raw_datum(3, 6, 8, b"short"),
+        raw_datum(3, 6, 8, b"short"),
+    ]
+    found = verify_lmdb(write_lmdb(tmp_path / "db", datums), workers=2)
+    assert found.problem_count == 2
+    assert found.warnings == [
+        "2 pictures (1 of them byte for byte, 1 with another label) repeat another one: "
+        "00000002 = 00000000; 00000003 = 00000001"
+    ]
+
+
+def test_pictures_of_another_data_set_are_a_problem_or_allowed(tmp_path: Path) -> None:
+    train = pixel_lmdb(tmp_path / "train", [0, 1, 0, 1])
+    val = pixel_lmdb(tmp_path / "val", [0, 1], first=2)
+    clean = pixel_lmdb(tmp_path / "clean", [0, 1], first=9)
+    done: list[tuple[int, int]] = []
+    found = verify_lmdb(train, 1, lambda *call: done.append(call[:2]), against=[clean, val])
+    assert done == [(number, 8) for number in range(1, 9)]
+    assert (found.problem_count, found.problems) == (
+        2,
+        [
+            f"2 pictures (2 of them byte for byte) of {val} are in {train} too: "
+            "00000000_p0.png = 00000002_p2.png; 00000001_p1.png = 00000003_p3.png"
+        ],
+    )
+    assert {Path(other).name: leak.pictures for other, leak in found.leaks.items()} == {"clean": 0, "val": 2}
+    allowed = verify_lmdb(train, 1, against=[val], allow_duplicates=True)
+    assert (allowed.problems, len(allowed.warnings)) == ([], 1)
+    change(val, b"00000001_p1.png", b"\xff")
+    found = verify_lmdb(train, 1, against=[val])
+    assert (
+        found.problems[0]
+        == f"1 records of {val} cannot be decoded, and are not compared: verify it by itself"
+    )
+    assert found.problem_count == 2
+
+
+def test_a_picture_in_two_shards_is_found(built: Path, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        shutil.copytree(built, tmp_path / "set" / name)
+    found = verify_lmdb(tmp_path / "set")
+    assert (found.problems, found.repeats is not None and found.repeats.pictures) == ([], 6)
+    with LmdbReader(built) as reader:
+        assert len(found.warnings[0].split(";")) == reader.count
