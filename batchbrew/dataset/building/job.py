@@ -65,6 +65,12 @@ def _check(source: Source, options: BuildOptions) -> None:
         )
     if options.shards > count:
         raise InputError(f"{options.shards:,} shards cannot be made of {count:,} images: give fewer")
+    refused, max_bad = source.refused, options.max_bad
+    if max_bad is not None and len(refused) > max_bad:
+        raise InputError(
+            f"{source.name}: {len(refused):,} files are refused, where {max_bad:,} may be: {refused[0]}; mend the "
+            "source, or allow more with --max-bad"
+        )
     names = options.class_names or source.class_names
     for path, label in source.entries:
         if not 0 <= label <= MAX_LABEL:

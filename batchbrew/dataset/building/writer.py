@@ -120,12 +120,12 @@ class _Build:
     def _grow_shards(self, partial: Partial, job: Job) -> None:
         """The set is one target: its shards are built like single ones, inside of what is to become it."""
         partial.growing.mkdir(exist_ok=True)
-        whole_meter, done, bad, written = self._meter, 0, 0, 0
+        whole_meter, max_bad, done, bad, written = self._meter, job.options.max_bad, 0, 0, 0
         for number in range(job.options.shards):
             shard = job.shard(number)
-            shard = replace(
-                shard, options=replace(shard.options, resume=True, force=False, check_space=False)
-            )
+            left_bad = None if max_bad is None else max(max_bad - bad, 0)  # of the whole set
+            options = replace(shard.options, resume=True, force=False, check_space=False, max_bad=left_bad)
+            shard = replace(shard, options=options)
             folder = partial.growing / shard_name(number, job.options.shards)
             self._meter = set_meter(whole_meter, done, len(job.order), bad, written)
             self.to(folder, shard)

@@ -79,3 +79,14 @@ def test_a_finished_set_is_gone_on_with_by_doing_nothing(tmp_path: Path) -> None
     assert (report.made, len(report.descriptions)) == (0, 2)
     with pytest.raises(InputError, match="exists already"):
         build_lmdb(source, tmp_path / "set", replace(SMALL, shards=3, resume=True))
+
+
+def test_bad_images_are_counted_over_the_set(tmp_path: Path) -> None:
+    source = pictures_source(tmp_path / "photos", 9, bad=2)
+    shards = replace(SMALL, shards=3, seed=None, check_space=False)
+    with pytest.raises(InputError, match="2 of the first 3 images cannot be used, where 1 may be"):
+        build_lmdb(source, tmp_path / "set", replace(shards, max_bad=1))
+    build_lmdb(source, tmp_path / "set", replace(shards, max_bad=2, resume=True))
+    source = pictures_source(tmp_path / "others", 9, bad=1)
+    source.entries = [source.entries[8], *source.entries[:8]]
+    build_lmdb(source, tmp_path / "once", replace(shards, max_bad=1))
