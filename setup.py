@@ -39,9 +39,8 @@ setup(
             "mypy",
             "build",
             "setuptools>=70.1",
-            "scipy>=1.8",
+            "scipy>=1.8",  # writes and reads MATLAB files, as a peer
         ],
-        "ilsvrc": ["scipy>=1.8"],  # reads the development kit's meta.mat
         "view": ["netron"],
     },
     entry_points={"console_scripts": ["batchbrew=batchbrew.__main__:main"]},

@@ -13,6 +13,7 @@ import zlib
 from pathlib import Path
 from typing import IO, NamedTuple
 
+from batchbrew.dataset.sources.matlab import read_structs
 from batchbrew.dataset.sources.tar_members import TarReader
 from batchbrew.errors import InputError
 
@@ -20,12 +21,11 @@ FOLDER = "ILSVRC2012_devkit_t12"
 ARCHIVE = f"{FOLDER}.tar.gz"  # 2.5 MB
 META = "meta.mat"
 GROUND_TRUTH = "ILSVRC2012_validation_ground_truth.txt"
+FIELDS = ("ILSVRC2012_ID", "WNID")
 CLASSES = 1000  # numbers above are of inner nodes of the hierarchy
 SYNSET = re.compile(r"n[0-9]{8}")
 MAX_FILE_BYTES = 16 * 2**20
 MAX_UNPACKED_BYTES = 64 * 2**20
-MAT_HEADER_BYTES = 128
-MAT_COMPRESSED = 15
 
 
 class Devkit(NamedTuple):
@@ -42,7 +42,7 @@ class Devkit(NamedTuple):
 def read_devkit(path: Path, ground_truth: Path | None = None) -> Devkit:
     """The kit in a folder, or in its .tar.gz; the ground truth in a file beside or, where named, elsewhere.
 
-    Needs SciPy, for the .mat file. Raises InputError if that is missing or if the kit cannot be understood.
+    Raises InputError if it cannot be understood.
     """
     meta, truth = _files_of(path, wanted=(META,) if ground_truth is not None else (META, GROUND_TRUTH))
     ids = parse_meta(meta, f"{path}, {META}")
@@ -60,20 +60,10 @@ def read_devkit(path: Path, ground_truth: Path | None = None) -> Devkit:
 def parse_meta(data: bytes, where: str) -> dict[int, str]:
     """ILSVRC2012_ID → synset of the 1,000 classes (or fewer), from the content of meta.mat."""
     try:
-        import numpy as np
-        from scipy.io import loadmat
-    except ImportError as error:
+        rows = [(int(number), str(synset)) for number, synset in read_structs(data, "synsets", FIELDS)]
+    except (ValueError, OverflowError, struct.error, zlib.error) as error:
         raise InputError(
-            f"{where} is a MATLAB file, and SciPy, which reads it, is not installed: "
-            "pip install scipy (the extra `ilsvrc`), or give the labels as a list (val.txt)"
-        ) from error
-    try:
-        _check_unpacked_size(data)
-        synsets = loadmat(io.BytesIO(data), variable_names=["synsets"], squeeze_me=True)["synsets"]
-        rows = [(int(row["ILSVRC2012_ID"]), str(row["WNID"])) for row in np.atleast_1d(synsets)]
-    except Exception as error:  # of damaged files, SciPy raises whatever comes
-        raise InputError(
-            f"{where} cannot be understood ({' '.join(str(error).split())}): "
+            f"{where} cannot be understood ({error}): "
             "a struct array `synsets` is expected, with fields ILSVRC2012_ID and WNID"
         ) from error
     ids = {number: synset for number, synset in rows if 1 <= number <= CLASSES}
@@ -85,20 +75,6 @@ def parse_meta(data: bytes, where: str) -> dict[int, str]:
             "download the development kit anew"
         )
     return ids
-
-
-def _check_unpacked_size(data: bytes) -> None:
-    """Raise ValueError if a compressed part of a MAT-file (level 5) unpacks to what no real one has."""
-    order = ">" if data[126:128] == b"MI" else "<"
-    position = MAT_HEADER_BYTES
-    while position + 8 <= len(data):
-        kind, size = struct.unpack_from(order + "II", data, position)
-        position += 8
-        if kind == MAT_COMPRESSED:
-            unpacked = zlib.decompressobj().decompress(data[position : position + size], MAX_UNPACKED_BYTES)
-            if len(unpacked) == MAX_UNPACKED_BYTES:
-                raise ValueError(f"it unpacks to more than {MAX_UNPACKED_BYTES:,} bytes")
-        position += size
 
 
 def _parse_ground_truth(data: bytes, labels: dict[int, int], where: str) -> list[int]:

@@ -1,7 +1,4 @@
 import gzip
-import struct
-import sys
-import zlib
 from pathlib import Path
 
 import pytest
@@ -57,21 +54,6 @@ def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that what goes beyond them is made in no time."""
     monkeypatch.setattr(devkit, "MAX_FILE_BYTES", 2**20)
     monkeypatch.setattr(devkit, "MAX_UNPACKED_BYTES", 2**22)
-
-
-@pytest.mark.usefixtures("small_limits")
-def test_a_meta_file_that_would_fill_the_memory() -> None:
-    squeezed = zlib.compress(bytes(5 * 2**20))
-    bomb = meta_mat()[:128] + struct.pack("<II", 15, len(squeezed)) + squeezed
-    assert len(bomb) < 2**17
-    with pytest.raises(InputError, match="unpacks to more than 4,194,304 bytes"):
-        parse_meta(bomb, "meta")
-
-
-def test_without_scipy_it_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setitem(sys.modules, "scipy.io", None)
-    with pytest.raises(InputError, match=r"SciPy, .* is not installed: pip install scipy"):
-        read_devkit(write_kit(tmp_path))
 
 
 @pytest.mark.parametrize(

@@ -80,6 +80,24 @@ def test_names_of_a_pax_header_count_before_others(tmp_path: Path) -> None:
     ]
 
 
+def test_a_global_pax_header_is_of_all_that_follow(tmp_path: Path) -> None:
+    every = pax({"path": "by all"}, tarfile.XGLTYPE)
+    parts = (
+        member("a", b"1"),
+        every,
+        member("b", b"2"),
+        pax({"path": "own"}),
+        member("c", b"3"),
+        member("d", b"4"),
+        END,
+    )
+    path = write(tmp_path / "x.tar", *parts)
+    names = ["a", "by all", "own", "by all"]
+    assert [name for name, _ in contents(path)] == names
+    with tarfile.open(path) as archive:
+        assert archive.getnames() == names
+
+
 def test_what_is_no_plain_file_says_so(tmp_path: Path) -> None:
     kinds = [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE, b"V"]
     sparse = bytearray(member("sparse", b"x" * 600, tarfile.GNUTYPE_SPARSE))
