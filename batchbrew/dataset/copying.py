@@ -3,8 +3,7 @@
 import os
 import re
 from array import array
-from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
+from collections.abc import Callable
 from pathlib import Path
 
 from batchbrew.dataset.building.record_writer import RecordWriter
@@ -16,7 +15,6 @@ from batchbrew.dataset.shards import DATA_FILE, lmdbs_in
 from batchbrew.dataset.sources import MAX_LABEL
 
 NUMBER = re.compile(r"[0-9]{8,}_")
-AHEAD = 256  # records whose places the disk is told at once
 SECTOR = 512  # bytes, in which stat counts blocks
 
 
@@ -67,15 +65,6 @@ def labels_of(reader: LmdbReader, meter: Meter) -> "array[int]":
             labels.append(parse_datum(value).label)
         meter.step()
     return labels
-
-
-def items_at(reader: LmdbReader, numbers: Iterable[int]) -> Iterator[tuple[bytes, bytes]]:
-    """Keys and values of records by their numbers; the disk learns early which come next."""
-    rest = iter(numbers)
-    while block := list(islice(rest, AHEAD)):
-        reader.want(block)
-        for number in block:
-            yield reader.item(number)
 
 
 def stored_bytes(path: Path) -> int:

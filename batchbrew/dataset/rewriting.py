@@ -14,7 +14,7 @@ from batchbrew.dataset import choosing
 from batchbrew.dataset.building.partial import check_target
 from batchbrew.dataset.building.record_writer import MAX_IMAGES, RecordWriter
 from batchbrew.dataset.class_names import agreed_names, joined_names
-from batchbrew.dataset.copying import Meter, copy_record, items_at, labels_of, stored_bytes
+from batchbrew.dataset.copying import Meter, copy_record, labels_of, stored_bytes
 from batchbrew.dataset.derivation import Parent, derived
 from batchbrew.dataset.description import FILE_NAME, Description
 from batchbrew.dataset.progress import Progress
@@ -48,7 +48,7 @@ def shuffle(
             new_lmdb(out, force=force, read=[path], needed_bytes=stored_bytes(path)) as folder,
             contextlib.closing(RecordWriter(folder)) as writer,
         ):
-            for key, value in items_at(reader, order):
+            for key, value in map(reader.item, order):
                 copy_record(path, key, value, writer)
                 meter.step()
             how = f"shuffled with seed {seed}"
@@ -113,7 +113,7 @@ def subset(
             new_lmdb(out, force=force, read=[path], needed_bytes=needed) as folder,
             contextlib.closing(RecordWriter(folder)) as writer,
         ):
-            for key, value in items_at(reader, numbers):
+            for key, value in map(reader.item, numbers):
                 copy_record(path, key, value, writer, change)
                 meter.step()
             description = derived(
