@@ -130,15 +130,6 @@ class LmdbFile:
             raise LmdbDamage(f"page {first} does not begin a value of {length:,} bytes")
         return content[HEADER_BYTES:]
 
-    def want(self, page: Page, index: int) -> None:
-        """Tell the kernel that this value will be read, so that a disk can bring it while others are worked on."""
-        _, length, first = self._place(page, index)
-        if first is not None:
-            with contextlib.suppress(OSError):  # it is advice
-                os.posix_fadvise(
-                    self._handle, first * self.meta.page_bytes, HEADER_BYTES + length, os.POSIX_FADV_WILLNEED
-                )
-
     def _place(self, page: Page, index: int) -> tuple[int, int, int | None]:
         """Where a value begins in the leaf, its length, and its first page if it lies on pages of its own."""
         start = page.nodes[index]

@@ -3,7 +3,7 @@
 import contextlib
 import math
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -36,6 +36,7 @@ class LmdbReader:
     """A data set opened for reading; read it as often as you like, from any thread, also after a fork.
 
     It is an LMDB, or a folder in which each folder is one: those are one set, in the order of their names (`shards`).
+    Handed to another process (pickled), it opens the data set there.
     No lock file is made, so read-only disks and other people's files are fine; a data set does not change once it
     is built. Raises InputError if it, or one of the shards, is missing, no LMDB, truncated or empty.
     """
@@ -59,6 +60,12 @@ class LmdbReader:
     def __exit__(self, *error: object) -> None:
         self.close()
 
+    def __len__(self) -> int:
+        return self.count
+
+    def __reduce__(self) -> tuple[type["LmdbReader"], tuple[Path]]:
+        return LmdbReader, (self.path,)
+
     def close(self) -> None:
         """Give the data set up; a second time does nothing."""
         while self._opened:
@@ -75,13 +82,6 @@ class LmdbReader:
             return lmdb.index.view(place)
         except (LmdbDamage, OSError) as error:
             raise lmdb.refusal(error) from error
-
-    def want(self, numbers: Iterable[int]) -> None:
-        """Tell the kernel which records are read next: a disk brings them together, in an order of its own."""
-        for number in numbers:
-            lmdb, place = self._find(number)
-            with lmdb.reading():
-                lmdb.index.want(place)
 
     def item(self, number: int) -> tuple[bytes, bytes]:
         """The same with its key before it."""

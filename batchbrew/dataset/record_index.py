@@ -38,11 +38,6 @@ class RecordIndex:
         leaf, place = self._find(number)
         return self._file.view(self._page(leaf), place)
 
-    def want(self, number: int) -> None:
-        """Have the disk begin to bring it, without waiting for more than the leaf it is on."""
-        leaf, place = self._find(number)
-        self._file.want(self._page(leaf), place)
-
     def _find(self, number: int) -> tuple[int, int]:
         if self._walk.process != os.getpid():
             self._walk = _Walk(self._file)  # a thread of the parent may have been in the midst of it

@@ -1,3 +1,4 @@
+import multiprocessing
 import os
 from pathlib import Path
 
@@ -111,6 +112,25 @@ def test_read_only_folder(tmp_path: Path) -> None:
     with LmdbReader(path) as reader:
         assert list(reader.items()) == [(b"00000000", b"a")]
     assert [file.name for file in path.iterdir()] == ["data.mdb"]  # nothing is written on opening
+
+
+def read_all(reader: LmdbReader) -> list[bytes]:
+    return [bytes(reader.view(number)) for number in range(len(reader))]
+
+
+def test_in_any_number_of_processes(tmp_path: Path) -> None:
+    """Forked and spawned, with values in the leaves and on pages of their own."""
+    for name in ("a", "b"):
+        write_lmdb(tmp_path / name, [name.encode() * size for size in (3, 9000, 70_000)])
+    with LmdbReader(tmp_path) as reader:
+        expected = read_all(reader)
+        assert [len(value) for value in expected] == [3, 9000, 70_000] * 2
+        with multiprocessing.get_context("fork").Pool(2) as pool:
+            assert pool.map(read_all, [reader] * 2) == [expected] * 2
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if read_all(reader) == expected else 1)
+        assert os.waitpid(child, 0)[1] == 0
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """Images of an LMDB of Datum, by number."""
 
 import weakref
-from collections.abc import Iterable
 from pathlib import Path
 
 import cv2
@@ -34,10 +33,6 @@ class DatumStore:
                 return image, stored.label
         datum = parse_datum(bytes(value))
         return pixels(datum, self._transform), datum.label if datum.HasField("label") else None
-
-    def want(self, indices: Iterable[int]) -> None:
-        """Have the disk bring these records."""
-        self._reader.want(indices)
 
     def name(self, index: int) -> str:
         """The record's key, and where it is."""

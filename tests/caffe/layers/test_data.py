@@ -15,6 +15,7 @@ from batchbrew.caffe.blob import Blob
 from batchbrew.caffe.layer import LayerError
 from batchbrew.caffe.layers.data import Data
 from batchbrew.caffe.net import Net
+from batchbrew.dataset.shards import shard_name
 from batchbrew.errors import InputError
 from batchbrew.proto import caffe_pb2 as pb
 from batchbrew.proto.binary import write_binary
@@ -268,6 +269,18 @@ def test_a_folder_of_lmdbs_is_one_set(folder: Path, tmp_path: Path) -> None:
         whole = read(folder, folder / "raw", 5, transform=transform, **order)
         mode.set_random_seed(2)
         assert read(folder, tmp_path / "set", 5, transform=transform, **order) == whole
+
+
+def test_shards_are_one_set_if_all_are_there(tmp_path: Path) -> None:
+    for number in (3, 1, 0):
+        write_lmdb(tmp_path / shard_name(number, 4), [raw(3, 4, 4, number)])
+    layers = data_layer(tmp_path, 4)
+    with pytest.raises(
+        LayerError, match=r"layer data \(Data\): .* 3 are there, and shard-00002-of-00004 is not"
+    ):
+        make(tmp_path, layers, name="first")
+    write_lmdb(tmp_path / shard_name(2, 4), [raw(3, 4, 4, 2)])
+    assert make(tmp_path, layers, name="second").forward()["label"].tolist() == [0, 3, 6, 9]
 
 
 def test_what_is_wrong_in_a_set_names_the_lmdb(tmp_path: Path) -> None:
