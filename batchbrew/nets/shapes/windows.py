@@ -29,6 +29,14 @@ class Window(NamedTuple):
         room = size + 2 * self.pad - self.extent
         return (room // self.stride if room >= 0 else -(-room // self.stride)) + 1
 
+    def has_idle_tap(self, size: int) -> bool:
+        """Does one of the kernel's taps lie in the pad at all positions over `size` pixels?"""
+        return not all(self._meets(tap * self.dilation - self.pad, size) for tap in range(self.kernel))
+
+    def _meets(self, offset: int, size: int) -> bool:
+        first = max(0, -(offset // self.stride))  # position at which it is on the image or behind
+        return first < self.positions(size) and first * self.stride + offset < size
+
 
 @layer_rule("Convolution", bottoms=SOME, tops=SOME)
 def convolution(at: Site) -> Answer:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+import batchbrew.caffe as caffe
 from batchbrew.caffe.layer import LayerError
 from batchbrew.caffe.layers.convolving import ByColumns, Native
 from batchbrew.caffe.layers.im2col import Columns
@@ -68,6 +69,9 @@ CASES: dict[str, tuple[Any, ...]] = {
     "all taps on one pixel": ("Convolution", (2, 2, 5, 5), "kernel_size: 3 dilation: 0", (3, 2, 3, 3), (2, 3, 5, 5)),
     "windows larger than the image": (
         "Convolution", (2, 2, 3, 6), "kernel_size: 5 stride: 3 pad: [0, 1]", (2, 2, 5, 5), (2, 2, 1, 2)
+    ),
+    "taps that never meet the image": (
+        "Convolution", (2, 4, 5, 1), "kernel_size: 3 stride: 2 pad: 1", (3, 4, 3, 3), (2, 3, 3, 1)
     ),
     "more pad than image": (
         "Convolution", (1, 2, 3, 3), "kernel_size: 2 stride: 90 pad: 101", (2, 2, 2, 2), (1, 2, 3, 3)
@@ -186,6 +190,33 @@ def test_points_with_a_stride_over_few_channels(channels: int, transposed: bool)
     _, found, _ = native.backward(gradient, x, torch.randn(8, channels, 1, 1), (True, True, True))
     expected = torch.einsum("nohw,nchw->oc", narrow, wide[:, :, ::2, ::2])
     torch.testing.assert_close(found, expected[:, :, None, None], rtol=1e-4, atol=1e-2)
+
+
+def test_taps_that_never_meet_the_image_learn_nothing_in_bf16(tmp_path: Path) -> None:
+    """OneDNN left their gradients as the memory was."""
+    net = """
+        layer { name: "x" type: "Input" top: "x" input_param { shape { dim: [16, 64, 1, 1] } } }
+        layer { name: "c" type: "Convolution" bottom: "x" top: "c" loss_weight: 1 convolution_param {
+          num_output: 64 kernel_size: 3 stride: 2 pad: 1 bias_term: false weight_filler { type: "xavier" } } }
+    """
+    path = tmp_path / "net.prototxt"
+    path.write_text(net)
+    caffe.set_precision("bf16")
+    try:
+        made = caffe.Net(str(path), caffe.TRAIN)
+        made.blobs["x"].data[...] = drawn(16, 64, 1, 1)
+        for _ in range(3):
+            spoilt = [torch.full((size,), torch.nan) for size in (10**3, 10**4, 10**5, 10**6)]
+            del spoilt
+            made.forward()
+            made.clear_param_diffs()
+            made.backward()
+            gradient = made.params["c"][0].diff
+            assert gradient[:, :, 1, 1].all()
+            gradient[:, :, 1, 1] = 0
+            assert not gradient.any()
+    finally:
+        caffe.set_precision("fp32")
 
 
 def test_absurd_windows_take_no_memory(tmp_path: Path) -> None:
