@@ -38,6 +38,8 @@ def test_inner_nodes_are_left_out(compressed: bool) -> None:
         (b"", "cannot be understood"),
         (b"no mat file" * 50, "cannot be understood"),
         (meta_mat()[:-200], "cannot be understood"),
+        (meta_mat()[:140] + b"rubbish" + meta_mat()[147:], "cannot be understood"),
+        (meta_mat()[:132], "cannot be understood"),
         (meta_mat([(1, "dog")]), "does not number synsets (1 numbers from 1 to 1000, 'dog' for a synset)"),
         (meta_mat([(1, "n00000001"), (1, "n00000002")]), "does not number synsets (1 numbers"),
         (meta_mat([(1001, "n00000001")]), "does not number synsets (0 numbers"),

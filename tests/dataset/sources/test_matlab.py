@@ -22,6 +22,11 @@ def saved(variables: dict[str, Any], **options: bool) -> bytes:
     return file.getvalue()
 
 
+WHOLE = saved({"it": {"a": 1, "b": "x"}}, do_compression=False)
+LONGER = WHOLE[:132] + struct.pack("<I", len(WHOLE) - 136 + 8) + WHOLE[136:]
+"""The same, but the array is said to have 8 bytes more than there are."""
+
+
 @pytest.mark.parametrize("compressed", [False, True])
 def test_structs_are_those_that_scipy_reads(compressed: bool) -> None:
     data = meta_mat(compressed=compressed)
@@ -36,6 +41,13 @@ def test_numbers_of_any_type(number: Any) -> None:
     others = {"before": np.arange(5000), "text": "x"}
     data = saved({**others, "it": {"a": number, "b": "ä€𝄞", "rest": [np.zeros((3, 3)), {"c": 1}]}})
     assert read_structs(data, "it", ("b", "a")) == [("ä€𝄞", number)]
+
+
+def test_compressed_variables_follow_each_other_without_a_gap() -> None:
+    for size in range(40):
+        noise = np.random.default_rng(size).integers(0, 256, size + 1, dtype=np.uint8)
+        data = saved({"before": noise, "it": {"a": size, "b": "x"}}, do_compression=True)
+        assert read_structs(data, "it", ("a",)) == [(size,)]
 
 
 def test_texts_of_two_bytes_and_big_endian_files() -> None:
@@ -82,6 +94,8 @@ def test_texts_of_two_bytes_and_big_endian_files() -> None:
         (saved({"it": {"a": np.arange(2000), "b": 1}}), "16,000 bytes of type 12 for numbers"),
         (saved({"it": {"a": 1, "b": "x"}})[:-8], "cut off"),
         (saved({"it": 1})[:128] + struct.pack("<II", 15, 0), "has no variable it"),
+        (saved({"it": 1})[:128] + struct.pack("<IQ", 5 << 16 | 14, 0), "a small element of 5 bytes"),
+        (LONGER, "cut off"),
     ],
 )
 def test_files_that_cannot_be_used(data: bytes, complaint: str) -> None:
