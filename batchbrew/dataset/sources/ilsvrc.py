@@ -55,8 +55,8 @@ def open_ilsvrc(
         raise InputError(f"{which!r} is no part of ILSVRC2012 that has labels: give train or val")
     place = _find_images(path, which)
     if which == "train":
-        if labels is not None:
-            raise InputError(f"{labels}: labels are for val; those of train are the names of its classes")
+        if labels is not None or devkit is not None:
+            raise InputError(f"{labels or devkit} is for val: train's labels are by the names of its classes")
         return _checked(_open_classes(place, progress), which)
     source = _open_val(place, _around(path, place), devkit, labels, progress)
     return _checked(source, which)

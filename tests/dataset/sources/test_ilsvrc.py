@@ -193,8 +193,9 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
         InputError, match="'test' is no part of ILSVRC2012 that has labels: give train or val"
     ):
         open_ilsvrc(tmp_path / "val", "test")
-    with pytest.raises(InputError, match="labels are for val"):
-        open_ilsvrc(tmp_path / "val", "train", labels=truth)
+    for devkit, labels in ((None, truth), (truth, None)):
+        with pytest.raises(InputError, match=r"truth\.txt is for val: train's labels are by the names"):
+            open_ilsvrc(tmp_path / "val", "train", devkit, labels)
     with pytest.raises(InputError, match="gone cannot be read"):
         open_ilsvrc(tmp_path / "gone", "train")
     write_kit(tmp_path)
