@@ -193,9 +193,9 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
         InputError, match="'test' is no part of ILSVRC2012 that has labels: give train or val"
     ):
         open_ilsvrc(tmp_path / "val", "test")
-    for devkit, labels in ((None, truth), (truth, None)):
+    for kit, file in ((None, truth), (truth, None)):
         with pytest.raises(InputError, match=r"truth\.txt is for val: train's labels are by the names"):
-            open_ilsvrc(tmp_path / "val", "train", devkit, labels)
+            open_ilsvrc(tmp_path / "val", "train", kit, file)
     with pytest.raises(InputError, match="gone cannot be read"):
         open_ilsvrc(tmp_path / "gone", "train")
     write_kit(tmp_path)
