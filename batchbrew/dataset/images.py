@@ -1,14 +1,12 @@
-"""One image: from a file's bytes to pixels, to a short side of 256, to the JPEG that the LMDB holds.
+"""One image as readers need it: from a file's bytes to pixels as OpenCV, and so Caffe, decodes them.
 
 Pixels are H×W×3 uint8 in BGR order, as Caffe has them. How the odd kinds are read:
-- EXIF orientation is applied, as a viewer does (JPEG and TIFF always; PNG and WebP as far as the installed
+- EXIF orientation is applied, as OpenCV's imread does (JPEG and TIFF always; PNG and WebP as far as the installed
   OpenCV knows it). A damaged EXIF block is ignored.
 - Greyscale becomes three equal channels, CMYK and YCCK become BGR, 16 bits a channel become 8.
 - Transparency is dropped: what counts are the colours under it. Nothing is blended with a background.
 - The kind is told by the content, not by the name: a PNG called .JPEG is a PNG.
-- An image that is already a JPEG of the right size is coded anew like any other. At quality 95 that costs
-  nothing to be seen, and what is stored never has metadata, arithmetic coding or a colour space that some
-  Caffe's decoder does not know.
+What goes into an LMDB is decoded by `decoding`, with the same checks.
 """
 
 import stat
@@ -27,7 +25,6 @@ Image = NDArray[np.uint8]
 
 MAX_PIXELS = 200_000_000  # 600 MB once decoded, for each worker
 MAX_FILE_BYTES = 256 * 2**20
-MAX_RESIZED_SIDE = 16_384  # JPEG itself ends at 65,535
 CMYK = 4  # components of a JPEG
 JPEG_GREY = 128  # what libjpeg draws where it has no data
 
@@ -139,31 +136,3 @@ def _has_grey_corner(image: Image) -> bool:
     height, width = ((side - 1) % 8 + 1 for side in image.shape[:2])
     rows, columns = (slice(height), slice(-height, None)), (slice(width), slice(-width, None))
     return any(bool((image[row, column] == JPEG_GREY).all()) for row in rows for column in columns)
-
-
-def resize_short_side(image: Image, short_side: int) -> Image:
-    """Scale to a short side of `short_side` pixels, keeping the aspect ratio (long side rounded).
-
-    Shrinking takes INTER_AREA, the mean over all source pixels that fall into a new one: the other kinds look
-    at 2×2 or 4×4 of them and alias. Enlarging takes INTER_CUBIC, since bilinear blurs. Raises ImageError if
-    the picture is so narrow that its long side would be absurd.
-    """
-    height, width = image.shape[:2]
-    short, long = sorted((height, width))
-    if short == short_side:
-        return image
-    long_side = (2 * long * short_side + short) // (2 * short)
-    if long_side > MAX_RESIZED_SIDE:
-        raise ImageError(
-            f"is {width}×{height}: with a short side of {short_side} the other would be {long_side}"
-        )
-    size = (short_side, long_side) if width <= height else (long_side, short_side)
-    interpolation = cv2.INTER_AREA if short > short_side else cv2.INTER_CUBIC
-    return cast(Image, cv2.resize(image, size, interpolation=interpolation))
-
-
-def encode_jpeg(image: Image, quality: int = 95) -> bytes:
-    """A baseline JPEG (chroma halved both ways, no metadata) of an H×W×3 BGR image."""
-    done, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    assert done, image.shape
-    return data.tobytes()

@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchbrew.dataset.image_options import ImageOptions
-from batchbrew.dataset.images import MAX_RESIZED_SIDE, Image, ImageError
+from batchbrew.dataset.images import Image, ImageError
 
+MAX_RESIZED_SIDE = 16_384  # JPEG itself ends at 65,535
 BLACK = 0
 FILTERED_BELOW = 2.0  # times smaller: from there on the mean over pixels is as good
 RATIO_STEPS = 64  # a filter for each 64th of a ratio

@@ -9,7 +9,7 @@ import pytest
 
 from batchbrew.dataset import images
 from batchbrew.dataset.headers import read_header
-from batchbrew.dataset.images import ImageError, decode, decode_stored, encode_jpeg, resize_short_side
+from batchbrew.dataset.images import ImageError, decode, decode_stored
 from tests.dataset.pictures import by_pillow, encoded, picture
 
 KINDS = {".jpg": "JPEG", ".png": "PNG", ".bmp": "BMP", ".ppm": "PNM", ".tif": "TIFF", ".webp": "WebP"}
@@ -187,42 +187,19 @@ def test_reading_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         images.read_image_bytes(tmp_path / "big.jpg")
 
 
-@pytest.mark.parametrize(
-    ("width", "height", "resized"),
-    [
-        (500, 375, (341, 256)),  # 500·256/375 = 341.33
-        (375, 500, (256, 341)),
-        (300, 300, (256, 256)),
-        (257, 256, (257, 256)),
-        (257, 300, (256, 299)),  # 298.83
-        (64, 47, (349, 256)),  # 348.60
-        (512, 1025, (256, 513)),  # 512.5 is rounded up
-        (1, 3, (256, 768)),
-    ],
-)
-def test_resized_sides(width: int, height: int, resized: tuple[int, int]) -> None:
-    image = resize_short_side(np.zeros((height, width, 3), np.uint8), 256)
-    assert (image.shape[1], image.shape[0]) == resized
+def test_hostile_length_of_a_png_chunk_is_refused_before_it_is_allocated(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(images, "imdecode", lambda data, flags: pytest.fail("was decoded"))
+    data = bytearray(encoded(".png"))
+    data[data.index(b"IDAT") - 4] = 0xEE
+    with pytest.raises(ImageError, match="is a truncated PNG: a part that it announces is missing"):
+        decode(bytes(data))
 
 
-def test_shrinking_averages_all_pixels() -> None:
-    stripes = np.zeros((512, 512, 3), np.uint8)
-    stripes[:, ::4] = 255
-    assert set(np.unique(resize_short_side(stripes, 128))) == {64}  # 255 / 4; bilinear would say 0
-
-
-def test_enlarging_is_smooth() -> None:
-    assert difference(resize_short_side(picture(48, 32), 64), picture()) < 8
-
-
-def test_strip_is_refused() -> None:
-    with pytest.raises(ImageError, match=r"is 1×65: with a short side of 256 the other would be 16640"):
-        resize_short_side(np.zeros((65, 1, 3), np.uint8), 256)
-
-
-def test_encoded_jpeg_is_baseline_with_three_channels() -> None:
-    data = encode_jpeg(picture(), 95)
-    assert b"\xff\xc0" in data
-    assert b"Exif" not in data
-    assert difference(decode_stored(data), picture()) < 2
-    assert len(encode_jpeg(picture(), 30)) < len(data)
+def test_cut_jpeg_before_another_picture_is_refused() -> None:
+    """As phones store two in one file: the second's end is not the first's."""
+    whole = encoded(".jpg")
+    decode(whole + whole)
+    with pytest.raises(ImageError, match="data end before its last row"):
+        decode(whole[: len(whole) // 2] + b"\xff\xd9" + whole)

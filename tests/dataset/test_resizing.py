@@ -118,3 +118,13 @@ def test_larger_and_smaller_at_once() -> None:
     assert scale(picture(96, 64), 40, 128).shape == (128, 40, 3)
     wanted = np.asarray(Pillow.fromarray(picture(96, 64)).resize((40, 128), LANCZOS))
     assert noise(scale(picture(96, 64), 40, 128), wanted) < 3
+
+
+def test_shrinking_much_averages_all_pixels() -> None:
+    stripes = np.zeros((512, 512, 3), np.uint8)
+    stripes[:, ::4] = 255
+    assert set(np.unique(scale(stripes, 128, 128))) == {64}  # 255 / 4; bilinear would say 0
+
+
+def test_enlarging_is_smooth() -> None:
+    assert noise(scale(picture(48, 32), 96, 64), picture()) < 12
