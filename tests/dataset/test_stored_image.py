@@ -87,6 +87,8 @@ def test_records_that_are_cut_or_longer_than_they_say() -> None:
         assert stored_image(memoryview(value[:end])) is None
     for more in (b"\x40\x01", b"\x0b", b"\x28\x80\x80\x80\x80\x80", b"\x00"):
         assert stored_image(memoryview(value + more)) is None
+    longer = pb.Datum(data=JPEG + b"12345").SerializeToString()[:-5]  # the last field has too few bytes
+    assert stored_image(memoryview(b"\x38\x01" + longer)) is None
     found = stored_image(memoryview(value + b"\x28\x07"))  # of one field the last counts
     assert found is not None
     assert (found.label, bytes(found.data)) == (7, JPEG)
