@@ -31,7 +31,7 @@ def drawn_of_each(labels: Numbers, candidates: Numbers, wanted: int, seed: int) 
     left: dict[int, int] = {}
     for number in candidates:
         left[labels[number]] = left.get(labels[number], 0) + 1
-    missing = {label: min(wanted, count) for label, count in left.items()}
+    missing = dict.fromkeys(left, wanted)
     uniform = _uniform(seed)
     chosen = array("Q")
     for number in candidates:

@@ -30,6 +30,12 @@ def test_repeats_within() -> None:
     assert found.first == [(0, 2), (0, 4), (3, 5)]
 
 
+def test_the_first_of_many_is_the_one_that_is_repeated() -> None:
+    found = prints(*((number * 7919 % 100 + 1, 1, number) for number in range(3000))).repeats()
+    assert (found.pictures, found.labelled_otherwise) == (2900, 2900)
+    assert found.first == [(number, 100 + number) for number in range(10)]
+
+
 def test_repeats_across() -> None:
     train = prints((5, 1, 0), (6, 2, 1), (5, 1, 0), (2**64 - 1, 9, 3))
     val = prints((1, 1, 0), (6, 2, 1), (5, 7, 2), (2**64 - 1, 9, 3))

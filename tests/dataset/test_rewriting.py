@@ -202,6 +202,7 @@ def test_subset_by_label_and_labelled_anew(tmp_path: Path) -> None:
     named = build(tmp_path / "photos", tmp_path / "named", count=6)
     result = subset(named, tmp_path / "c", Choice(labels=LabelRanges("0,2-8"), relabel=True, per_class=1))
     assert (result.description.class_names, result.description.label_counts) == (["ant", "cat"], {0: 1, 1: 1})
+    assert result.description.classes == 2
     assert sound(result.path)
     kept = subset(named, tmp_path / "d", Choice(labels=LabelRanges("2"))).description
     assert (kept.class_names, kept.label_counts, kept.classes) == (NAMES, {0: 0, 1: 0, 2: 2}, 3)
