@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
+from batchbrew.dataset import decoding
 from batchbrew.dataset.decoding import decode_picture, turned
 from batchbrew.dataset.images import Image, ImageError, sound_header
 from tests.dataset.pictures import by_pillow, encoded, picture
@@ -213,13 +214,19 @@ def test_turning(orientation: int) -> None:
     assert np.array_equal(turned(picture(), orientation), TURNS[orientation](picture()))
 
 
-def test_sizes_that_are_not_the_headers() -> None:
-    """An ICO-like lie: a WebP whose extended header names another size than its picture's."""
-    data = bytearray(by_pillow("WEBP", orientation=1))
-    assert data[12:16] == b"VP8X"
-    data[24:27] = struct.pack("<I", 999)[:3]
+def test_sizes_that_are_not_the_headers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a budget of pixels would hold another picture than was asked for."""
+    monkeypatch.setattr(decoding, "imdecode", lambda data, flags: np.zeros((64, 97, 3), np.uint8))
+    with pytest.raises(
+        ImageError, match="is a damaged PNG: it has 97×64 pixels, where its header says 96×64"
+    ):
+        decoded(encoded(".png"))
+    lying = bytearray(by_pillow("WEBP", orientation=1))
+    assert lying[12:16] == b"VP8X"
+    lying[24:27] = struct.pack("<I", 999)[:3]
+    monkeypatch.undo()
     with pytest.raises(ImageError, match="is a damaged"):
-        decoded(bytes(data))
+        decoded(bytes(lying))
 
 
 def test_cut_cmyk_whose_end_was_put_back() -> None:

@@ -60,6 +60,7 @@ def test_crop_is_of_the_middle() -> None:
     image = np.zeros((4, 9, 3), np.uint8)
     image[:, 2:6] = 200
     assert (fit(image, Geometry((9, 4), (4, 4))) == 200).all()
+    assert (fit(image.swapaxes(0, 1).copy(), Geometry((4, 9), (4, 4))) == 200).all()
 
 
 @pytest.mark.parametrize("colours", [(), (3,)])
