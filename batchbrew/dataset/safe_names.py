@@ -3,6 +3,7 @@
 import errno
 import os
 import unicodedata
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from batchbrew.errors import InputError
@@ -47,14 +48,7 @@ def write_new(root: Path, wanted: PurePosixPath, number: int, data: bytes) -> Pu
     That is `wanted`; where another file has that name, or has it for a folder's, the record's number is added.
     Raises InputError if it cannot be written.
     """
-    added = f"~{number}"
-    candidates = [
-        wanted,
-        wanted.with_name(f"{wanted.stem}{added}{wanted.suffix}"),
-        PurePosixPath(f"{wanted.stem}{added}{wanted.suffix}"),
-        *(PurePosixPath(f"record{added}~{again}{wanted.suffix}") for again in range(1000)),
-    ]
-    for candidate in candidates:
+    for candidate in _candidates(wanted, number):
         path = root / candidate
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -66,6 +60,15 @@ def write_new(root: Path, wanted: PurePosixPath, number: int, data: bytes) -> Pu
             continue
         return candidate
     raise InputError(f"{root / wanted} cannot be written: a thousand names for it are taken")
+
+
+def _candidates(wanted: PurePosixPath, number: int) -> Iterator[PurePosixPath]:
+    yield wanted
+    numbered = f"{wanted.stem}~{number}{wanted.suffix}"
+    yield wanted.with_name(numbered)
+    yield PurePosixPath(numbered)
+    for again in range(1000):
+        yield PurePosixPath(f"record~{number}~{again}{wanted.suffix}")
 
 
 def safe_part(part: str) -> str:
