@@ -78,8 +78,9 @@ class Partial:
         """Remove everything but the lock; the plan last, since it tells that the rest is ours."""
         for path in (self.growing, *self.folder.glob(f"{WHOLE}*")):
             shutil.rmtree(path, ignore_errors=True)
-        for name in (JOURNAL, PLAN):
-            (self.folder / name).unlink(missing_ok=True)
+        killed_in_writing = self.folder.glob(f".{PLAN}{atomic.BUILDING}*")
+        for path in (*killed_in_writing, self.journal, self.folder / PLAN):
+            path.unlink(missing_ok=True)
 
     def publish(self) -> None:
         """Let what has grown take the target's place, in one step; what stood there is removed afterwards."""

@@ -31,6 +31,15 @@ def test_a_second_builder_is_refused_and_told_of_the_first(tmp_path: Path) -> No
     assert names_in(tmp_path) == ["out", "photos"]
 
 
+def test_nothing_is_left_of_a_build_that_was_killed_before_it_had_a_plan(tmp_path: Path) -> None:
+    source = pictures_source(tmp_path / "photos", 2)
+    for name in ("lock", ".plan.json.building-x7_ab"):
+        (tmp_path / "out.partial").mkdir(exist_ok=True)
+        (tmp_path / "out.partial" / name).write_text("{")
+    build_lmdb(source, tmp_path / "out", SMALL)
+    assert names_in(tmp_path) == ["out", "photos"]
+
+
 def test_what_is_no_build_of_ours_is_left_alone(tmp_path: Path) -> None:
     source = pictures_source(tmp_path / "photos", 2)
     mine = tmp_path / "out.partial" / "my notes"
