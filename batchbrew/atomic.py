@@ -7,6 +7,7 @@ removed, and nothing else changes.
 """
 
 import contextlib
+import ctypes
 import errno
 import fcntl
 import os
@@ -76,11 +77,12 @@ def write_file(path: Path, content: bytes | str) -> None:
 
 
 @contextlib.contextmanager
-def building_folder(target: Path) -> Iterator[Path]:
+def building_folder(target: Path, *, many_files: bool = False) -> Iterator[Path]:
     """Yield an empty folder beside `target`; if the block ends well it becomes `target`, else it is removed.
 
-    A folder that an earlier, killed process left behind is removed too. Raises InputError if `target`
-    exists already, if another process is building it, or if it cannot be written.
+    A folder that an earlier, killed process left behind is removed too. With `many_files` the disk is told of all of
+    them at once: one by one, a million would take it an hour. Raises InputError if `target` exists already, if
+    another process is building it, or if it cannot be written.
     """
     _refuse_existing(target)
     try:
@@ -99,7 +101,7 @@ def building_folder(target: Path) -> Iterator[Path]:
         yield temporary
         _refuse_existing(target)  # made meanwhile by somebody else; an empty folder would be replaced
         try:
-            _publish(temporary, target)
+            _publish(temporary, target, many_files)
         except OSError as error:
             raise InputError(f"{target} cannot be written: {error.strerror or error}") from error
     finally:
@@ -129,15 +131,33 @@ def _refuse_existing(target: Path) -> None:
         raise InputError(f"{target} exists already: remove it or choose another name")
 
 
-def _publish(temporary: Path, target: Path) -> None:
-    for path in temporary.rglob("*"):
-        if path.is_dir():
-            fsync_directory(path)
-        elif path.is_file():
-            fsync_file(path)
+def _publish(temporary: Path, target: Path, many_files: bool) -> None:
+    if many_files:
+        _sync_file_system(temporary)
+    else:
+        for path in temporary.rglob("*"):
+            if path.is_dir():
+                fsync_directory(path)
+            elif path.is_file():
+                fsync_file(path)
     fsync_directory(temporary)
     temporary.rename(target)
     fsync_directory(target.parent)
+
+
+def _sync_file_system(folder: Path) -> None:
+    """syncfs(2), which Python has no function for; where the C library lacks it, sync(2)."""
+    syncfs = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
+    if syncfs is None:
+        os.sync()
+        return
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        if syncfs(handle) != 0:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number), str(folder))
+    finally:
+        os.close(handle)
 
 
 def _lock_file(target: Path) -> Path:

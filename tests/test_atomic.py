@@ -147,3 +147,23 @@ def test_write_file_removes_old_leftovers_that_nobody_holds(tmp_path: Path) -> N
         assert atomic.try_lock(file.fileno())
         atomic.write_file(tmp_path / "file", "x")
         assert names(tmp_path) == [held.name, young.name, "file"]
+
+
+def test_many_files_are_synced_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[str] = []
+    monkeypatch.setattr(atomic, "fsync_file", lambda path: synced.append(path.name))
+    for many in (False, True):
+        with atomic.building_folder(tmp_path / str(many), many_files=many) as folder:
+            (folder / "one").touch()
+            (folder / "two").touch()
+        assert sorted(synced) == ["one", "two"]
+        assert sorted(path.name for path in (tmp_path / str(many)).iterdir()) == ["one", "two"]
+    monkeypatch.setattr(
+        "ctypes.CDLL", lambda *_, **__: type("Libc", (), {"syncfs": lambda self, handle: -1})()
+    )
+    with (
+        pytest.raises(InputError, match="failing cannot be written"),
+        atomic.building_folder(tmp_path / "failing", many_files=True),
+    ):
+        pass
+    assert not (tmp_path / "failing").exists()

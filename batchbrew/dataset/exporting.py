@@ -73,7 +73,7 @@ def export(
     """
     options = options or ExportOptions()
     renamed = 0
-    with LmdbReader(path) as reader, writing(out), atomic.building_folder(out) as folder:
+    with LmdbReader(path) as reader, writing(out), atomic.building_folder(out, many_files=True) as folder:
         names = Parent.at(path, reader.count).class_names
         wanted = reader.count if options.count is None else min(options.count, reader.count)
         items = reader.items() if options.count is None else reader.sample(wanted)
@@ -91,7 +91,6 @@ def export(
                     progress(number + 1, wanted, 0)
         if names is not None and all(name.strip() and name.isprintable() for name in names):
             (folder / CLASSES).write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
-        os.sync()  # all at once: one by one, as they are published, a million files would take hours
     return Exported(wanted, renamed)
 
 
