@@ -71,7 +71,7 @@ class _Pace:
 @contextlib.contextmanager
 def _bar(console: Console, task: str, bad_word: str, things: str) -> Iterator[Meter]:
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[pace]}"),
