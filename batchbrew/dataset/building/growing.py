@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from batchbrew import atomic
 from batchbrew.dataset.building.journal import Journal, JournalDamage
 from batchbrew.dataset.building.making_records import Maker, made_bytes
 from batchbrew.dataset.building.partial import Partial
@@ -45,6 +46,8 @@ class Growing:
                 partial.growing.mkdir()
             (partial.growing / "lock.mdb").unlink(missing_ok=True)  # of a process that is gone
             self._writer = RecordWriter(partial.growing, durable=True, before_commit=self._note)
+            for folder in (partial.growing, partial.folder):  # their files' names, too, survive a power cut
+                atomic.fsync_directory(folder)
             if progress.images:
                 _count_again(self._writer, partial.growing)
         except BaseException as error:
