@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from batchbrew.dataset.label_ranges import in_ranges
+from batchbrew.dataset.reader import printable
 
 UNBALANCED = 10  # times as many in the largest class as in the smallest
 
@@ -40,4 +41,6 @@ def labels_beyond(label_counts: Mapping[int, int], class_names: Sequence[str]) -
 
 def named_label(label: int, class_names: Sequence[str] | None) -> str:
     """For messages: 3 (cat)."""
-    return f"{label} ({class_names[label]})" if class_names and 0 <= label < len(class_names) else str(label)
+    if not class_names or not 0 <= label < len(class_names):
+        return str(label)
+    return f"{label} ({printable(class_names[label].encode('utf-8', 'surrogatepass'))})"

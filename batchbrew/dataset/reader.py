@@ -153,8 +153,11 @@ class _Lmdb:
 
 
 def printable(key: bytes) -> str:
-    """A key for messages, on one line."""
-    return key.decode("utf-8", errors="backslashreplace").replace("\n", "\\n")
+    """A key for messages, on one line, and without what a terminal would obey."""
+    text = key.decode("utf-8", errors="backslashreplace")
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode("ascii") for each in text
+    )
 
 
 def parse_datum(value: bytes) -> caffe_pb2.Datum:

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 
 from batchbrew.dataset.class_balance import named_label
 from batchbrew.dataset.commands.tables import facts_table, spread
 from batchbrew.dataset.description import Description
 from batchbrew.dataset.inspection import LmdbInfo, lmdb_info
 from batchbrew.dataset.progress import reporting
+from batchbrew.dataset.reader import printable
 
 SHOWN_LABELS = 20
 SHOWN_SIZES = 3
@@ -75,16 +77,15 @@ def _print(found: LmdbInfo) -> None:
     )
     table.add_row("width×height", common + (", ..." if len(found.sizes) > SHOWN_SIZES else ""))
     table.add_row("mean short side", f"{found.mean_short_side:.1f}")
-    table.add_row("first key", found.first_key)
+    table.add_row("first key", escape(found.first_key))
     if found.description is not None:
         for name, value in _provenance(found.description):
-            table.add_row(name, value)
+            table.add_row(name, escape(_on_a_line(value)))
     Console().print(table)
     if found.labelled < found.entries:
         print(f"of {found.labelled:,} records looked at:")
     for label, count in list(found.label_counts.items())[:SHOWN_LABELS]:
-        name = named_label(label, found.class_names)
-        print(f"label {name}: {count:,}")
+        print(f"label {named_label(label, found.class_names)}: {count:,}")
     if len(found.label_counts) > SHOWN_LABELS:
         print(f"and {len(found.label_counts) - SHOWN_LABELS:,} more labels")
     if found.description is not None:
@@ -140,6 +141,11 @@ def _ancestry(made_from: dict[str, Any] | None) -> Iterator[str]:
         made_from = parents[0].get("made_from") if len(parents) == 1 else None
 
 
+def _on_a_line(text: str) -> str:
+    """As `printable`: anybody may have written it."""
+    return printable(text.encode("utf-8", "surrogatepass"))
+
+
 def _digests(digests: Any) -> str:
     if not isinstance(digests, list) or not digests or digests[0] is None:
         return "not known"
@@ -157,6 +163,6 @@ def _numbers(values: list[float]) -> str:
 def _print_left_out(path: Path, built: Description) -> None:
     left_out = [*built.unreadable, *built.refused]
     for bad in left_out[:SHOWN_BAD]:
-        print(f"left out: {bad}")
+        print(f"left out: {_on_a_line(str(bad))}")
     if len(left_out) > SHOWN_BAD:
         print(f"left out: {len(left_out) - SHOWN_BAD:,} more, all named in {path / 'dataset.json'}")

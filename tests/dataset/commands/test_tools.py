@@ -10,7 +10,7 @@ from batchbrew.dataset.building.options import BuildOptions
 from batchbrew.dataset.building.writer import build_lmdb
 from batchbrew.dataset.image_options import ImageOptions
 from batchbrew.dataset.sources import Entry, FilesSource
-from tests.dataset.lmdbs import pixel_lmdb
+from tests.dataset.lmdbs import pixel_lmdb, raw_datum, write_records
 from tests.dataset.pictures import write_pictures
 
 
@@ -92,6 +92,22 @@ def test_info_of_a_description_that_somebody_wrote(lmdb: Shell, db: Path) -> Non
         ran = lmdb("info", db)
         assert (ran.status, ran.error.count("\n")) == (1, 1)
         assert f"does not describe a data set ({next(iter(wrong))} holds" in ran.error
+
+
+def test_what_a_terminal_would_obey_is_not_printed(lmdb: Shell, db: Path, tmp_path: Path) -> None:
+    path = db / "dataset.json"
+    fields = json.loads(path.read_text())
+    hostile = "[/red]\x1b[2J\nbatchbrew: fine"
+    names = {"class_names": [hostile, "\ud800", "c"], "source": {"name": hostile, "digest": hostile}}
+    path.write_text(json.dumps(fields | names | {"kinds": {hostile: 1}, "made_from": {"how": hostile}}))
+    key = b"00000000_[/bold]\x1b[31m\n.png"
+    write_records(tmp_path / "keys", [(key, raw_datum(1, 1, 1, b"xy"))])
+    write_records(tmp_path / "fine", [(key, raw_datum(1, 1, 1, b"x"))])
+    for ran in (lmdb("info", db), lmdb("verify", db), lmdb("verify", "keys"), lmdb("info", "fine")):
+        assert "\x1b" not in ran.out + ran.error
+        assert "\nbatchbrew: fine" not in ran.out + ran.error
+    assert "[/red]\\x1b[2J" in lmdb("info", db).out
+    assert "[/bold]\\x1b[31m\\n.png" in lmdb("info", "fine").out
 
 
 def test_verify_is_one_line_a_problem_and_exit_1(lmdb: Shell, db: Path) -> None:
