@@ -14,6 +14,7 @@ from pathlib import Path
 import cv2
 import lmdb
 
+from batchbrew.dataset.allocator import keep_freed_pictures
 from batchbrew.dataset.building.describing import check_totals, describe
 from batchbrew.dataset.building.growing import Growing
 from batchbrew.dataset.building.job import Job, job_of
@@ -62,6 +63,7 @@ def build_lmdb(
     started = time.monotonic()
     job = job_of(source, options or BuildOptions())
     build = _Build(job, progress)
+    keep_freed_pictures()
     with _one_opencv_thread():
         if job.options.shard is not None:
             check_siblings(out, job.plan)
