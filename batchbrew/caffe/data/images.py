@@ -70,6 +70,7 @@ class ImageBatches:
                     "one shape"
                 )
             pixels.put(item, image, draws[item])
+            del image  # its memory is still in the cache when the next one takes it
             if self._labelled:
                 labels[item] = label
         assert pixels is not None, "a batch has at least one image"
