@@ -13,7 +13,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 checkout=$PWD
 
 short_side=112
-iterations=700
+iterations=1400
 name=quickstart
 if [ "${QUICK:-0}" != 0 ]; then
   iterations=60
@@ -52,7 +52,7 @@ done
 step "4/6  The network: ResNet-10, pre-activation, for four classes"
 "$batchbrew" generate resnet --depth 10 --classes 4 --crop 96 \
   --train data/elpv_train_lmdb --val data/elpv_val_lmdb --batch 32 --device-batch 32 --bn-fraction 0.9 \
-  --iterations "$iterations" --base-lr 0.02 --weight-decay 0.0005 --test-interval $((iterations / 5)) \
+  --iterations "$iterations" --base-lr 0.05 --weight-decay 0.0005 --test-interval $((iterations / 5)) \
   --snapshot $((iterations / 5)) --seed 1 --out "models/$name"
 
 step "5/6  Training, $iterations iterations"
