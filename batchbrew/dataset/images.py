@@ -71,17 +71,27 @@ def decode_stored(data: bytes) -> Image:
 
 def check_header(data: bytes) -> Header:
     """What a file says of itself, if that is an image that may be decoded. Raises ImageError if not."""
-    header = sound_header(data)
+    header = _header_with_a_size(data)
     if header.kind == "GIF":  # which the OpenCV of a real Caffe cannot read
         raise ImageError("is a GIF, and no JPEG, PNG, BMP, PNM, TIFF or WebP file")
     if header.width * header.height > MAX_PIXELS:
         size = f"{header.width}×{header.height}"
         raise ImageError(f"is a {header.kind} of {size} pixels; at most {MAX_PIXELS:,} are decoded")
-    return header
+    return _refuse_missing_parts(header)
 
 
 def sound_header(data: bytes) -> Header:
     """The header of an image file of any kind and size. Raises ImageError if it is damaged or truncated."""
+    return _refuse_missing_parts(_header_with_a_size(data))
+
+
+def _refuse_missing_parts(header: Header) -> Header:
+    if not header.whole:
+        raise ImageError(f"is a truncated {header.kind}: a part that it announces is missing")
+    return header
+
+
+def _header_with_a_size(data: bytes) -> Header:
     if not data:
         raise ImageError("is empty")
     header = read_header(data)
@@ -91,8 +101,6 @@ def sound_header(data: bytes) -> Header:
         raise ImageError("is a truncated JPEG: its end is missing")
     if header.width == 0 or header.height == 0:
         raise ImageError(f"is a damaged {header.kind}: its header gives no size")
-    if not header.whole:
-        raise ImageError(f"is a truncated {header.kind}: a part that it announces is missing")
     return header
 
 
