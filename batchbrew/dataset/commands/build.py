@@ -12,7 +12,7 @@ from rich.console import Console
 
 from batchbrew.dataset.building.options import BuildOptions
 from batchbrew.dataset.building.writer import BuildReport, build_lmdb
-from batchbrew.dataset.commands.source_choice import SourceChoice, open_source
+from batchbrew.dataset.commands.source_choice import SourceChoice, check_outside, open_source
 from batchbrew.dataset.commands.tables import facts_table, spread
 from batchbrew.dataset.description import Description, Unreadable
 from batchbrew.dataset.image_options import ImageOptions
@@ -30,6 +30,7 @@ def build(out: Path, choice: SourceChoice, options: BuildOptions) -> None:
     """
     if choice.classes is not None:
         options = replace(options, class_names=read_class_names(choice.classes))
+    check_outside(out, choice)
     with _saying_how_to_go_on(out), contextlib.closing(open_source(choice)) as source:
         _print_source(source)
         with reporting(f"building {out}", "quarantined") as meter:

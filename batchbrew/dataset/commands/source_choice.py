@@ -5,6 +5,7 @@ from pathlib import Path
 
 from batchbrew.dataset.progress import reporting
 from batchbrew.dataset.sources import Source, open_archive, open_csv, open_folder, open_ilsvrc, open_list
+from batchbrew.dataset.sources.ilsvrc import images_place
 from batchbrew.errors import InputError
 
 WAYS = "--list FILE with --images DIR, --csv FILE, --folder DIR, --ilsvrc-train PATH, --ilsvrc-val PATH or --tar FILE"
@@ -45,6 +46,21 @@ def open_source(choice: SourceChoice) -> Source:
         raise InputError(f"{' and '.join(given)} are given: choose one way to name the images")
     _check_companions(choice, given[0])
     return _opened(choice)
+
+
+def check_outside(out: Path, choice: SourceChoice) -> None:
+    """Raises InputError if `out` is, or is in, a folder whose folders are looked through for classes and images."""
+    given = {
+        "--folder": choice.folder,
+        "--ilsvrc-train": choice.ilsvrc_train and images_place(choice.ilsvrc_train, "train"),
+        "--ilsvrc-val": choice.ilsvrc_val and images_place(choice.ilsvrc_val, "val"),
+    }
+    for option, folder in given.items():
+        if folder is not None and folder.is_dir() and out.resolve().is_relative_to(folder.resolve()):
+            raise InputError(
+                f"--out {out} is in the folder of the images ({option} {folder}), of which it would become a part: "
+                "choose a place outside"
+            )
 
 
 def _check_companions(choice: SourceChoice, given: str) -> None:

@@ -4,7 +4,7 @@ from array import array
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from batchbrew.dataset.sources.folder import extension, known_extensions, notes_of
+from batchbrew.dataset.sources.folder import database_notes, extension, known_extensions, notes_of
 from batchbrew.dataset.sources.source import NO_LABEL
 from batchbrew.dataset.sources.tar_files import TarFiles
 from batchbrew.dataset.sources.tar_index import Progress, TarIndex, index_archives
@@ -33,6 +33,7 @@ def _open(paths: Sequence[Path], name: str, class_each: bool, progress: Progress
         index = index_archives(files, class_each, progress)
         classes = _Classes(index, name)
         notes = [*index.notes, *notes_of(index.ignored, classes.names, classes.empty())]
+        notes += database_notes(classes.databases)
         refused = [bad._replace(label=classes.label_of(bad.path)) for bad in index.refused]
         return TarSource(files, index, classes.members(), name, classes.names, notes, refused)
     except BaseException:
@@ -46,6 +47,7 @@ class _Classes:
     def __init__(self, index: TarIndex, name: str) -> None:
         self._index = index
         self._depth = _depth(index)
+        databases = {folder.split("/")[-1] for folder in index.databases if folder.count("/") == self._depth}
         folders: dict[str, array[int]] = {}
         for number, (path, _) in enumerate(index.paths):
             parts = path.split("/", self._depth + 1)
@@ -53,7 +55,7 @@ class _Classes:
                 continue
             if len(parts) < self._depth + 2:
                 index.ignored[extension(path)] += 1
-            else:
+            elif parts[self._depth] not in databases:
                 folders.setdefault(parts[self._depth], array("I")).append(number)
         if not folders:
             raise InputError(
@@ -63,7 +65,8 @@ class _Classes:
         self._folders = folders
         nested = (folder.split("/") for folder in index.folders)
         known = {parts[self._depth] for parts in nested if len(parts) == self._depth + 1}
-        self.names = sorted(known.union(folders))
+        self.names = sorted(known.union(folders) - databases)
+        self.databases = sorted(databases)
         self._labels = {name: label for label, name in enumerate(self.names)}
 
     def empty(self) -> list[str]:

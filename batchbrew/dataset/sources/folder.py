@@ -1,6 +1,7 @@
 """A folder with a subfolder for each class."""
 
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,9 @@ IMAGE_EXTENSIONS = frozenset(
     (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".ppm", ".pgm", ".tif", ".tiff", ".webp", ".gif")
 )
 NAMED_CLASSES = 10  # in a note
+_OF_DATABASE = re.compile(
+    r"[^/]+/(shard-\d+-of-\d+/)?data\.mdb|([^/]+|[^/]+/shard-\d+-of-\d+)\.partial/(lock|plan\.json)"
+)
 
 
 @dataclass(frozen=True)
@@ -27,13 +31,15 @@ class FolderScan:
     """Files that are not images by their name: extension (lower case, "" for none) → how many."""
     empty_classes: list[str]
     """Classes without an image; they keep their label."""
+    databases: list[str]
+    """Folders that are LMDBs, or builds of them: no classes."""
 
 
 def open_folder(root: Path) -> FilesSource:
     """The images of a folder with a subfolder for each class. Raises InputError as `scan_folder`."""
     entries = EntryTable()
-    class_names, ignored, empty_classes = _scan(root, entries.append)
-    notes = notes_of(ignored, class_names, empty_classes)
+    class_names, ignored, empty_classes, databases = _scan(root, entries.append)
+    notes = [*notes_of(ignored, class_names, empty_classes), *database_notes(databases)]
     return FilesSource(entries, root, class_names, f"folder {root}", notes)
 
 
@@ -41,6 +47,7 @@ def scan_folder(root: Path) -> FolderScan:
     """The images of a folder with a subfolder for each class; folders in a class belong to that class.
 
     Hidden files and folders (a dot in front) are not looked into; the files among them count as ignored.
+    LMDBs, sets of them and unfinished builds are no classes: they would shift the labels.
     Links are followed, but no folder is entered twice on one way down. Raises InputError if `root` cannot
     be read, or has no subfolder, or no image in any.
     """
@@ -48,31 +55,53 @@ def scan_folder(root: Path) -> FolderScan:
     return FolderScan(entries, *_scan(root, entries.append))
 
 
-def _scan(root: Path, add: Callable[[Entry], None]) -> tuple[list[str], dict[str, int], list[str]]:
-    """Gives the entries to `add`; returns class names, ignored files and empty classes."""
+def _scan(root: Path, add: Callable[[Entry], None]) -> tuple[list[str], dict[str, int], list[str], list[str]]:
+    """Gives the entries to `add`; returns class names, ignored files, empty classes and databases."""
     children = _children(root)
-    class_names = [child.name for child in children if child.is_dir() and not child.name.startswith(".")]
-    if not class_names:
+    folders = [child.name for child in children if child.is_dir() and not child.name.startswith(".")]
+    if not folders:
         raise InputError(
             f"{root} has no subfolders: one folder for each class is expected, with its images in it"
         )
     ignored = Counter(extension(child.name) for child in children if child.is_file())
-    empty_classes = []
-    for label, name in enumerate(class_names):
-        empty = True
-        for path in _files_below(root, name, ancestors=()):
-            if is_image_name(path):
-                add(Entry(path, label))
-                empty = False
-            else:
-                ignored[extension(path)] += 1
-        if empty:
+    class_names: list[str] = []
+    empty_classes, databases = [], []
+    for name in folders:
+        images, others, is_database = _class_of(root, name, len(class_names))
+        if is_database:
+            databases.append(name)
+            continue
+        class_names.append(name)
+        ignored.update(others)
+        for entry in images:
+            add(entry)
+        if not images:
             empty_classes.append(name)
     if len(empty_classes) == len(class_names):
-        raise InputError(
-            f"{root} has {len(class_names)} subfolders and no image in any: {known_extensions()}"
-        )
-    return class_names, dict(ignored), empty_classes
+        raise InputError(f"{root} has {len(folders)} subfolders and no image in any: {known_extensions()}")
+    return class_names, dict(ignored), empty_classes, databases
+
+
+def _class_of(root: Path, name: str, label: int) -> tuple[EntryTable, Counter[str], bool]:
+    """Images and other files (extension → how many) of a folder; and whether it is a database, no class."""
+    images, others, is_database = EntryTable(), Counter[str](), False
+    for path in _files_below(root, name, ancestors=()):
+        if is_image_name(path):
+            images.append(Entry(path, label))
+        else:
+            others[extension(path)] += 1
+            is_database = is_database or is_of_database(path)
+    return images, others, is_database
+
+
+def is_of_database(path: str) -> bool:
+    """Whether a file, by its path from its class on, tells that the class is an LMDB, a set, or a build of one."""
+    return _OF_DATABASE.fullmatch(path) is not None
+
+
+def database_notes(databases: Iterable[str]) -> list[str]:
+    """Lines for `Source.notes`."""
+    return [f"{name} is an LMDB, or the build of one, and no class" for name in databases]
 
 
 def scan_flat(root: Path) -> tuple[list[str], dict[str, int]]:

@@ -53,7 +53,7 @@ def open_ilsvrc(
     """
     if which not in IMAGES:
         raise InputError(f"{which!r} is no part of ILSVRC2012 that has labels: give train or val")
-    place = _find_images(path, which)
+    place = images_place(path, which)
     if which == "train":
         if labels is not None or devkit is not None:
             raise InputError(f"{labels or devkit} is for val: train's labels are by the names of its classes")
@@ -62,7 +62,7 @@ def open_ilsvrc(
     return _checked(source, which)
 
 
-def _find_images(path: Path, which: str) -> Path:
+def images_place(path: Path, which: str) -> Path:
     """Where the images are, if `path` is a folder that holds them under one of their usual names."""
     name = f"ILSVRC2012_img_{which}"
     names = (f"{name}.tar", name, which, KAGGLES / which, KAGGLES.relative_to("ILSVRC") / which)

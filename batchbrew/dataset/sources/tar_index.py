@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from batchbrew.dataset.description import Unreadable
 from batchbrew.dataset.sources.entry import Entry, EntryTable
-from batchbrew.dataset.sources.folder import extension, is_image_name
+from batchbrew.dataset.sources.folder import extension, is_image_name, is_of_database
 from batchbrew.dataset.sources.repeats import Repeats
 from batchbrew.dataset.sources.source import NO_LABEL
 from batchbrew.dataset.sources.tar_files import TarFiles
@@ -40,6 +40,8 @@ class TarIndex:
     """Images whose path another, earlier one has; they are in `refused` too."""
     folders: set[str] = field(default_factory=set)
     """Paths of folders and of archives in archives, one or two levels deep."""
+    databases: set[str] = field(default_factory=set)
+    """Those of them that are LMDBs, or builds of them."""
     ignored: Counter[str] = field(default_factory=Counter)
     refused: list[Unreadable] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -129,6 +131,7 @@ class _Indexer:
             problem = "is an archive that is compressed or two levels deep: unpack it"
         if problem is None and not is_image_name(path):
             index.ignored[extension(path)] += 1
+            self._note_database(path)
             return
         if problem is None and member.size > MAX_IMAGE_BYTES:
             problem = f"has {member.size:,} bytes, more than {MAX_IMAGE_BYTES:,}"
@@ -140,6 +143,14 @@ class _Indexer:
         index.sizes.append(member.size)
         index.archives.append(archive)
         self._repeats.add(path)
+
+    def _note_database(self, path: str) -> None:
+        """A class is a folder on top, or one level below."""
+        first, _, rest = path.partition("/")
+        if is_of_database(path):
+            self._index.databases.add(first)
+        if is_of_database(rest):
+            self._index.databases.add(f"{first}/{rest.partition('/')[0]}")
 
 
 def clean_path(name: str) -> tuple[str, str | None]:

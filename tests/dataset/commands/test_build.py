@@ -7,7 +7,7 @@ from batchbrew.dataset.building.options import BuildOptions
 from batchbrew.dataset.commands.build import build, build_options, read_class_names
 from batchbrew.dataset.commands.info import info
 from batchbrew.dataset.commands.show import show
-from batchbrew.dataset.commands.source_choice import SourceChoice, open_source
+from batchbrew.dataset.commands.source_choice import SourceChoice, check_outside, open_source
 from batchbrew.dataset.commands.verify import verify
 from batchbrew.dataset.description import read_description
 from batchbrew.dataset.image_options import ImageOptions
@@ -86,6 +86,20 @@ def test_sources_that_make_no_sense(
     choice = SourceChoice(**{name: tmp_path / value for name, value in given.items()})
     with pytest.raises(InputError, match=complaint):
         open_source(choice)
+
+
+@pytest.mark.parametrize("option", ["folder", "ilsvrc_train", "ilsvrc_val"])
+def test_the_lmdb_is_no_part_of_its_source(photos: Path, tmp_path: Path, option: str) -> None:
+    (tmp_path / "link").symlink_to(photos)
+    for out in (photos, photos / "db", tmp_path / "link" / "ant" / "db"):
+        with pytest.raises(InputError, match="is in the folder of the images .*: choose a place outside"):
+            build(out, SourceChoice(**{option: photos}), build_options())
+    assert not list(photos.rglob("db*"))
+    check_outside(tmp_path / "photos db", SourceChoice(**{option: photos}))
+    photos.rename(tmp_path / "val")
+    with pytest.raises(InputError, match=r"\(--ilsvrc-val .*/val\)"):
+        check_outside(tmp_path / "val" / "db", SourceChoice(ilsvrc_val=tmp_path))
+    check_outside(tmp_path / "val_lmdb", SourceChoice(ilsvrc_val=tmp_path))
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from batchbrew.dataset.sources import Entry, open_folder, scan_folder
+from batchbrew.dataset.sources import Entry, open_archive, open_folder, scan_folder
 from batchbrew.errors import InputError
-from tests.dataset.sources.trees import TREE, make_files
+from tests.dataset.sources.trees import TREE, make_files, tar_of, write
 
 
 def test_folder_per_class(tmp_path: Path) -> None:
@@ -64,3 +64,28 @@ def test_many_empty_classes_are_some_lines(tmp_path: Path) -> None:
         (tmp_path / f"empty{number:02}").mkdir()
     notes = open_folder(tmp_path).notes
     assert (len(notes), notes[-1]) == (11, "2 more classes have no image")
+
+
+def test_lmdbs_and_builds_of_them_are_no_classes(tmp_path: Path) -> None:
+    make_files(
+        tmp_path, ["cat/1.jpg", "dog/data.mdb.jpg", "dog/x.partial/lock", "p.partial/1.jpg", "äpfel/1.jpg"]
+    )
+    make_files(tmp_path, ["db/data.mdb", "db/sheet.png", "db.partial/lock", "db.partial/lmdb/data.mdb"])
+    make_files(tmp_path, ["set/shard-00000-of-00002/data.mdb", "set2/shard-00000-of-00001.partial/plan.json"])
+    source = open_folder(tmp_path)
+    assert source.class_names == ["cat", "dog", "p.partial", "äpfel"]
+    assert [entry.label for entry in source.entries] == [0, 1, 2, 3]
+    databases = ["db", "db.partial", "set", "set2"]
+    notes = [f"{name} is an LMDB, or the build of one, and no class" for name in databases]
+    assert source.notes[-4:] == notes
+    for prefix in ("", "./around/"):
+        names = [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()]
+        archive = open_archive(
+            write(tmp_path.with_suffix(".tar"), tar_of([(prefix + name, b"") for name in names]))
+        )
+        assert archive.class_names == source.class_names
+        assert archive.notes[-4:] == notes
+        assert prefix or list(archive.entries) == list(source.entries)
+        archive.close()
+    with pytest.raises(InputError, match="has 1 subfolders and no image in any"):
+        open_folder(tmp_path / "set")
