@@ -9,6 +9,8 @@ Pixels are H×W×3 uint8 in BGR order, as Caffe has them. How the odd kinds are 
 What goes into an LMDB is decoded by `decoding`, with the same checks.
 """
 
+import hashlib
+import io
 import stat
 from pathlib import Path
 from typing import cast
@@ -16,6 +18,7 @@ from typing import cast
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import JpegImagePlugin
 
 from batchbrew.dataset.headers import Header, read_header
 from batchbrew.dataset.jpeg import JpegSkeleton, with_filler_before_end
@@ -27,6 +30,7 @@ MAX_PIXELS = 200_000_000  # 600 MB once decoded, for each worker
 MAX_FILE_BYTES = 256 * 2**20
 CMYK = 4  # components of a JPEG
 JPEG_GREY = 128  # what libjpeg draws where it has no data
+BAND_ROWS = 64
 
 
 class ImageError(InputError):
@@ -116,11 +120,43 @@ def _decode(data: bytes, flags: int) -> Image:
 
 def refuse_cut(data: bytes, skeleton: JpegSkeleton, image: Image, flags: int) -> None:
     """Raise ImageError if `image`, what `flags` gave of a JPEG, lacks rows though the file has its end marker."""
-    # In inks libjpeg's grey is another colour: those few are decoded twice.
-    if skeleton.components == CMYK or _has_grey_corner(image):
-        again = imdecode(with_filler_before_end(data, skeleton), flags)
-        if again is None or not np.array_equal(image, again):
-            raise ImageError("is a truncated JPEG: its data end before its last row")
+    # In inks libjpeg's grey is another colour: those few are all decoded again.
+    if not (skeleton.components == CMYK or _has_grey_corner(image)):
+        return
+    if _drawn(data, flags) != _drawn(with_filler_before_end(data, skeleton), flags):
+        raise ImageError("is a truncated JPEG: its data end before its last row")
+
+
+def _drawn(data: bytes, flags: int) -> bytes | None:
+    """A digest of a JPEG's pixels, in the size and colours that `flags` ask OpenCV for; None if there are none.
+
+    By Pillow, which is silent: through OpenCV, libjpeg would tell the user that the filler is corrupt data.
+    """
+    digest = hashlib.sha1(usedforsecurity=False)
+    try:
+        picture = JpegImagePlugin.JpegImageFile(io.BytesIO(data))
+        width, height = picture.size
+        reduction = _reduction(flags)
+        grey = flags >= 0 and not flags & cv2.IMREAD_COLOR
+        picture.draft(
+            "L" if grey else picture.mode, (max(width // reduction, 1), max(height // reduction, 1))
+        )
+        picture.load()
+    except Exception:  # of any class: whatever a damaged file leads Pillow's decoder to
+        pixels = imdecode(data, flags)  # what Pillow cannot read
+        return None if pixels is None else hashlib.sha1(pixels.data, usedforsecurity=False).digest()
+    for top in range(0, picture.height, BAND_ROWS):
+        band = picture.crop((0, top, picture.width, min(top + BAND_ROWS, picture.height)))
+        digest.update(band.tobytes())
+    return digest.digest()
+
+
+def _reduction(flags: int) -> int:
+    """How many times smaller OpenCV decodes with them."""
+    reduced = {
+        2: cv2.IMREAD_REDUCED_GRAYSCALE_2, 4: cv2.IMREAD_REDUCED_GRAYSCALE_4, 8: cv2.IMREAD_REDUCED_GRAYSCALE_8,
+    }  # fmt: skip
+    return next((times for times, flag in reduced.items() if flags >= 0 and flags & flag), 1)
 
 
 def imdecode(data: bytes, flags: int) -> Image | None:

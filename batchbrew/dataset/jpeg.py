@@ -95,8 +95,8 @@ def _note(found: JpegSkeleton, marker: int, data: bytes, position: int, length: 
 def with_filler_before_end(data: bytes, skeleton: JpegSkeleton) -> bytes:
     """The same file, which has an end, with some more coded data before its end marker.
 
-    A decoder that has all the pixels ignores them; one that ran out of data early draws something else. So
-    two decodings that differ show a file that was cut and had its end marker put back.
+    A decoder that has all the pixels ignores them (libjpeg prints a warning); one that ran out of data early draws
+    something else. So two decodings that differ show a file that was cut and had its end marker put back.
     """
     end = skeleton.end
     if skeleton.one_scan:  # it may be another's end, of a picture behind this one

@@ -83,6 +83,32 @@ def test_jpeg_with_a_truly_grey_corner_is_taken() -> None:
     assert decode(encoded(".jpg", grey))[-1, -1].tolist() == [128, 128, 128]
 
 
+@pytest.mark.parametrize("extent", ["whole", "reduced"])
+def test_looking_for_a_cut_says_nothing_of_good_pictures(
+    extent: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    grey = picture()
+    grey[32:, 48:] = 128
+    flags = {"whole": cv2.IMREAD_COLOR, "reduced": cv2.IMREAD_REDUCED_COLOR_2}[extent]
+    for data in (encoded(".jpg", grey), encoded(".jpg", grey, *PROGRESSIVE), by_pillow("JPEG", "CMYK")):
+        header, image = read_header(data), images.imdecode(data, flags)
+        assert header is not None and header.jpeg is not None and image is not None
+        images.refuse_cut(data, header.jpeg, image, flags)
+        assert images._drawn(data, flags) is not None
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("pillow", [True, False])
+def test_a_cut_in_the_last_block_alone_is_found(pillow: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not pillow:  # what it cannot read OpenCV decodes twice
+        monkeypatch.setattr("PIL.JpegImagePlugin.JpegImageFile", None)
+    noise = np.random.default_rng(0).integers(0, 256, (64, 96, 3), dtype=np.uint8)
+    for data in (by_pillow("JPEG", "CMYK", image=noise), by_pillow("JPEG", "CMYK")):
+        decode(data)
+        with pytest.raises(ImageError, match="data end before its last row"):
+            decode(data[:-12] + b"\xff\xd9")
+
+
 @pytest.mark.parametrize(
     ("data", "complaint"),
     [
