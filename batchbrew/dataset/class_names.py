@@ -24,11 +24,11 @@ def agreed_names(parents: Sequence[Parent]) -> list[str] | None:
         if first != other:
             place = next((i for i, (a, b) in enumerate(zip(first, other, strict=False)) if a != b), None)
             differ = (
-                f"label {place} is {first[place]!r} there and {other[place]!r} here" if place is not None
-                else f"{len(first)} names there and {len(other)} here"
+                f"label {place} is {other[place]!r} and {first[place]!r}" if place is not None
+                else f"{len(other)} names and {len(first)}"
             )  # fmt: skip
             raise InputError(
-                f"{parent.path} has other classes than {named[0].path} ({differ}): build them with one --classes file, "
+                f"{parent.path} and {named[0].path} have other classes ({differ}): build them with one --classes file, "
                 "or give --offset-labels if their classes have nothing to do with one another"
             )
     return named[0].class_names if named else None

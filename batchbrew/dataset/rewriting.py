@@ -67,13 +67,15 @@ def merge(
     force: bool = False,
     progress: Progress | None = None,
 ) -> Rewritten:
-    """The records of all, one data set behind the other.
+    """The records of all, one data set behind the other; of one, if it is a set of LMDBs.
 
     Labels mean the same in all, and so must the class names, where they are known. With `offset_labels` each data set
     has classes of its own: its labels begin behind those of the one before.
     """
     with contextlib.ExitStack() as stack:
         readers = [stack.enter_context(LmdbReader(path)) for path in _each_once(paths)]
+        if len(readers) == 1:
+            _check_alone(readers[0], offset_labels)
         parents = [Parent.at(reader.path, reader.count) for reader in readers]
         total = sum(reader.count for reader in readers)
         if total > MAX_IMAGES:
@@ -192,22 +194,36 @@ def _check_parts(outs: Sequence[Path], fractions: Sequence[float]) -> None:
         raise InputError(f"fractions {shown} cannot be used: all are above 0, and together they are 1")
     resolved = [out.resolve() for out in outs]
     for place, one in enumerate(resolved):
-        if any(one == other or one in other.parents or other in one.parents for other in resolved[:place]):
-            raise InputError(
-                f"{outs[place]} cannot be written beside the others: give each part a folder of its own"
-            )
+        for earlier, other in zip(outs, resolved[:place], strict=False):
+            if one == other:
+                raise InputError(f"{outs[place]} is named twice: give each part a folder of its own")
+            if one in other.parents or other in one.parents:
+                inner, outer = (earlier, outs[place]) if one in other.parents else (outs[place], earlier)
+                raise InputError(f"{inner} is inside of {outer}: give each part a folder of its own")
 
 
 def _each_once(paths: Sequence[Path]) -> Sequence[Path]:
-    if len(paths) < 2:
+    if not paths:
         raise InputError(
-            f"{len(paths)} data sets cannot be merged: name two or more, and then the LMDB to make"
+            "nothing to merge is named: give two or more LMDBs, or one set, and then the LMDB to make"
         )
     resolved = [path.resolve() for path in paths]
     for place, path in enumerate(resolved):
         if path in resolved[:place]:
             raise InputError(f"{paths[place]} is named twice: its records would be there twice")
     return paths
+
+
+def _check_alone(reader: LmdbReader, offset_labels: bool) -> None:
+    if len(reader.shards) == 1:
+        raise InputError(
+            f"{reader.path} is one LMDB: name two or more to merge, or a set of shards, and then the LMDB to make"
+        )
+    if offset_labels:
+        raise InputError(
+            f"--offset-labels does nothing to {reader.path}, whose {len(reader.shards)} LMDBs are one data set: "
+            "name each of them, or leave it out"
+        )
 
 
 def _offsets(

@@ -26,10 +26,14 @@ class Choice:
 
     def __post_init__(self) -> None:
         sizes = [size for size in (self.count, self.fraction, self.per_class) if size is not None]
-        if len(sizes) > 1 or (not sizes and self.labels is None):
+        if not sizes and self.labels is None:
             raise InputError(
                 "say which records: one of --count, --fraction and --per-class, or --labels, or both"
             )
+        if len(sizes) > 1:
+            given = {"--count": self.count, "--fraction": self.fraction, "--per-class": self.per_class}
+            named = " and ".join(f"{name} {size}" for name, size in given.items() if size is not None)
+            raise InputError(f"{named} are given: choose one")
         for name, size in (("--count", self.count), ("--per-class", self.per_class)):
             if size is not None and size < 1:
                 raise InputError(f"{name} {size} leaves no record: give 1 or more")

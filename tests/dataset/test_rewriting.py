@@ -133,6 +133,10 @@ def test_the_shards_of_a_build_merged_are_the_build(tmp_path: Path) -> None:
     ):  # fmt: skip
         assert getattr(one, field) == getattr(other, field), field
     assert sound(tmp_path / "merged")
+    assert merge([shards], tmp_path / "of_set").description.sha256 == one.sha256
+    assert content(tmp_path / "of_set") == content(whole)
+    with pytest.raises(InputError, match=r"--offset-labels does nothing to .*shards, whose 3 LMDBs"):
+        merge([shards], tmp_path / "again", offset_labels=True)
     shuffle(shards, tmp_path / "shuffled", seed=0)  # a set is read as one
     shuffle(whole, tmp_path / "of_whole", seed=0)
     assert content(tmp_path / "shuffled") == content(tmp_path / "of_whole")
@@ -164,7 +168,7 @@ def test_merge_refuses_other_classes(tmp_path: Path) -> None:
         tmp_path / "b",
         BuildOptions(ImageOptions(side=32), class_names=["ant", "fly", "cat"]),
     )
-    with pytest.raises(InputError, match="label 1 is 'bee' there and 'fly' here"):
+    with pytest.raises(InputError, match=r"b and \S*a have other classes \(label 1 is 'fly' and 'bee'\)"):
         merge([one, two], tmp_path / "out")
     assert not (tmp_path / "out").exists()
     result = merge(
@@ -173,8 +177,12 @@ def test_merge_refuses_other_classes(tmp_path: Path) -> None:
     assert result.description.class_names == NAMES
     with pytest.raises(InputError, match="named twice"):
         merge([one, tmp_path / "photos" / ".." / "a"], tmp_path / "again")
-    with pytest.raises(InputError, match="two or more"):
+    with pytest.raises(InputError, match="a is one LMDB: name two or more to merge, or a set"):
         merge([one], tmp_path / "again")
+    with pytest.raises(InputError, match="nothing to merge is named"):
+        merge([], tmp_path / "again")
+    with pytest.raises(InputError, match="absent does not exist"):
+        merge([tmp_path / "absent"], tmp_path / "again")
 
 
 def test_subset_by_count_fraction_and_class(tmp_path: Path) -> None:
@@ -214,7 +222,7 @@ def test_subset_by_label_and_labelled_anew(tmp_path: Path) -> None:
     ("options", "complaint"),
     [
         ({}, "say which records"),
-        ({"count": 1, "fraction": 0.1}, "say which records"),
+        ({"count": 1, "fraction": 0.1}, "--count 1 and --fraction 0.1 are given: choose one"),
         ({"count": 0}, "--count 0"),
         ({"per_class": -1}, "--per-class -1"),
         ({"fraction": 1.5}, "--fraction 1.5"),
@@ -325,3 +333,14 @@ def test_a_disk_without_room_is_told_before(tmp_path: Path, monkeypatch: pytest.
         shuffle(db, tmp_path / "out")
     monkeypatch.setattr(replacing, "_free", lambda target: copying.stored_bytes(db))
     shuffle(db, tmp_path / "out")
+
+
+def test_parts_that_lie_in_one_another(tmp_path: Path) -> None:
+    db = pixel_lmdb(tmp_path / "db", [0, 1, 2, 3])
+    for outs, complaint in (
+        ("s s", "s is named twice"),
+        ("s s/t", "s/t is inside of .*s: give"),
+        ("s/t s", "s/t is inside of .*s: give"),
+    ):
+        with pytest.raises(InputError, match=complaint):
+            split(db, [tmp_path / out for out in outs.split()], [0.5, 0.5])
