@@ -4,7 +4,14 @@ from array import array
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from batchbrew.dataset.sources.folder import database_notes, extension, known_extensions, notes_of
+from batchbrew.dataset.description import Unreadable
+from batchbrew.dataset.sources.folder import (
+    database_notes,
+    in_database,
+    known_extensions,
+    notes_of,
+    outside_classes,
+)
 from batchbrew.dataset.sources.source import NO_LABEL
 from batchbrew.dataset.sources.tar_files import TarFiles
 from batchbrew.dataset.sources.tar_index import Progress, TarIndex, index_archives
@@ -35,6 +42,7 @@ def _open(paths: Sequence[Path], name: str, class_each: bool, progress: Progress
         notes = [*index.notes, *notes_of(index.ignored, classes.names, classes.empty())]
         notes += database_notes(classes.databases)
         refused = [bad._replace(label=classes.label_of(bad.path)) for bad in index.refused]
+        refused += classes.refused
         return TarSource(files, index, classes.members(), name, classes.names, notes, refused)
     except BaseException:
         files.close()
@@ -49,13 +57,16 @@ class _Classes:
         self._depth = _depth(index)
         databases = {folder.split("/")[-1] for folder in index.databases if folder.count("/") == self._depth}
         folders: dict[str, array[int]] = {}
+        self.refused: list[Unreadable] = []
         for number, (path, _) in enumerate(index.paths):
             parts = path.split("/", self._depth + 1)
             if number in index.repeated:
                 continue
             if len(parts) < self._depth + 2:
-                index.ignored[extension(path)] += 1
-            elif parts[self._depth] not in databases:
+                self.refused.append(outside_classes(path))
+            elif parts[self._depth] in databases:
+                self.refused.append(in_database(path, parts[self._depth]))
+            else:
                 folders.setdefault(parts[self._depth], array("I")).append(number)
         if not folders:
             raise InputError(

@@ -3,12 +3,14 @@
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from batchbrew.dataset.description import Unreadable
 from batchbrew.dataset.sources.entry import Entry, EntryTable
 from batchbrew.dataset.sources.files import FilesSource
+from batchbrew.dataset.sources.source import NO_LABEL
 from batchbrew.errors import InputError
 
 IMAGE_EXTENSIONS = frozenset(
@@ -24,7 +26,7 @@ _OF_DATABASE = re.compile(
 class FolderScan:
     """What a folder per class holds, and what of it is not used."""
 
-    entries: list[Entry]
+    entries: list[Entry] | EntryTable
     class_names: list[str]
     """Sorted by code point; a class's label is its place here."""
     ignored: dict[str, int]
@@ -33,14 +35,16 @@ class FolderScan:
     """Classes without an image; they keep their label."""
     databases: list[str]
     """Folders that are LMDBs, or builds of them: no classes."""
+    refused: list[Unreadable]
+    """Images that are in no class."""
 
 
 def open_folder(root: Path) -> FilesSource:
     """The images of a folder with a subfolder for each class. Raises InputError as `scan_folder`."""
     entries = EntryTable()
-    class_names, ignored, empty_classes, databases = _scan(root, entries.append)
-    notes = [*notes_of(ignored, class_names, empty_classes), *database_notes(databases)]
-    return FilesSource(entries, root, class_names, f"folder {root}", notes)
+    scan = _scan(root, entries)
+    notes = [*notes_of(scan.ignored, scan.class_names, scan.empty_classes), *database_notes(scan.databases)]
+    return FilesSource(entries, root, scan.class_names, f"folder {root}", notes, scan.refused)
 
 
 def scan_folder(root: Path) -> FolderScan:
@@ -51,35 +55,37 @@ def scan_folder(root: Path) -> FolderScan:
     Links are followed, but no folder is entered twice on one way down. Raises InputError if `root` cannot
     be read, or has no subfolder, or no image in any.
     """
-    entries: list[Entry] = []
-    return FolderScan(entries, *_scan(root, entries.append))
+    return _scan(root, [])
 
 
-def _scan(root: Path, add: Callable[[Entry], None]) -> tuple[list[str], dict[str, int], list[str], list[str]]:
-    """Gives the entries to `add`; returns class names, ignored files, empty classes and databases."""
+def _scan(root: Path, entries: list[Entry] | EntryTable) -> FolderScan:
+    """Adds to `entries`."""
     children = _children(root)
     folders = [child.name for child in children if child.is_dir() and not child.name.startswith(".")]
     if not folders:
         raise InputError(
             f"{root} has no subfolders: one folder for each class is expected, with its images in it"
         )
-    ignored = Counter(extension(child.name) for child in children if child.is_file())
+    loose = [child.name for child in children if child.is_file()]
+    ignored = Counter(extension(name) for name in loose if not is_image_name(name))
+    refused = [outside_classes(name) for name in loose if is_image_name(name)]
     class_names: list[str] = []
     empty_classes, databases = [], []
     for name in folders:
         images, others, is_database = _class_of(root, name, len(class_names))
         if is_database:
             databases.append(name)
+            refused += [in_database(entry.path, name) for entry in images]
             continue
         class_names.append(name)
         ignored.update(others)
         for entry in images:
-            add(entry)
+            entries.append(entry)
         if not images:
             empty_classes.append(name)
     if len(empty_classes) == len(class_names):
         raise InputError(f"{root} has {len(folders)} subfolders and no image in any: {known_extensions()}")
-    return class_names, dict(ignored), empty_classes, databases
+    return FolderScan(entries, class_names, dict(ignored), empty_classes, databases, refused)
 
 
 def _class_of(root: Path, name: str, label: int) -> tuple[EntryTable, Counter[str], bool]:
@@ -97,6 +103,16 @@ def _class_of(root: Path, name: str, label: int) -> tuple[EntryTable, Counter[st
 def is_of_database(path: str) -> bool:
     """Whether a file, by its path from its class on, tells that the class is an LMDB, a set, or a build of one."""
     return _OF_DATABASE.fullmatch(path) is not None
+
+
+def outside_classes(path: str) -> Unreadable:
+    """An image on top, beside the classes."""
+    return Unreadable(path, NO_LABEL, "is in no class: it lies beside the folders of the classes")
+
+
+def in_database(path: str, database: str) -> Unreadable:
+    """An image in a folder that is no class."""
+    return Unreadable(path, NO_LABEL, f"is in no class: {database} is an LMDB, or the build of one")
 
 
 def database_notes(databases: Iterable[str]) -> list[str]:
@@ -123,7 +139,13 @@ def notes_of(
         kinds = ", ".join(
             f"{count:,} {kind or 'without extension'}" for kind, count in sorted(ignored.items())
         )
-        notes.append(f"ignored {sum(ignored.values()):,} files that are no images or in no class: {kinds}")
+        count = sum(ignored.values())
+        files = (
+            "1 file that is hidden or no image"
+            if count == 1
+            else f"{count:,} files that are hidden or no images"
+        )
+        notes.append(f"ignored {files} by name: {kinds}")
     labels = {name: label for label, name in enumerate(class_names)}
     empty = list(empty_classes)
     notes += [f"class {name} (label {labels[name]}) has no image" for name in empty[:NAMED_CLASSES]]

@@ -36,7 +36,7 @@ def test_build_from_a_folder_and_all_the_rest(
     text = capsys.readouterr().out
     for part in (
         "5 images in 3 classes",
-        "ignored 1 files that are no images or in no class: 1 .txt",
+        "ignored 1 file that is hidden or no image by name: 1 .txt",
         "class cat (label 2) has no image",
         "4 of 5 listed",
         "quarantined: ant/bad.jpg is not a JPEG",
@@ -92,7 +92,7 @@ def test_sources_that_make_no_sense(
 def test_the_lmdb_is_no_part_of_its_source(photos: Path, tmp_path: Path, option: str) -> None:
     (tmp_path / "link").symlink_to(photos)
     for out in (photos, photos / "db", tmp_path / "link" / "ant" / "db"):
-        with pytest.raises(InputError, match="is in the folder of the images .*: choose a place outside"):
+        with pytest.raises(InputError, match=r"is in the folder of the images .*: choose a place outside"):
             build(out, SourceChoice(**{option: photos}), build_options())
     assert not list(photos.rglob("db*"))
     check_outside(tmp_path / "photos db", SourceChoice(**{option: photos}))
@@ -127,3 +127,22 @@ def test_class_names_that_are_wrong(tmp_path: Path, content: bytes, complaint: s
         read_class_names(tmp_path / "classes.txt")
     with pytest.raises(InputError, match="No such file"):
         read_class_names(tmp_path / "absent.txt")
+
+
+def test_what_a_terminal_would_obey_is_not_printed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "photos" / "a\x1b[31m[/red]\nb"
+    folder.mkdir(parents=True)
+    for name in ("x\nbatchbrew: all is well.JPEG", "y.JP\x1b[2J", "z.[/bold]"):
+        (folder / name).write_bytes(b"junk" if name[0] == "x" else encoded(".png"))
+    (tmp_path / "list.txt").write_bytes(b"0.png 0\r\n")
+    build(tmp_path / "db", SourceChoice(folder=tmp_path / "photos"), build_options(side=32, encoding="png"))
+    text = capsys.readouterr().out
+    assert "\x1b" not in text and "\nb" not in text
+    assert "quarantined: a\\x1b[31m[/red]\\nb/x\\nbatchbrew: all is well.JPEG is not a JPEG" in text
+    with pytest.raises(InputError) as error:
+        build(
+            tmp_path / "strict", SourceChoice(folder=tmp_path / "photos"), build_options(side=32, strict=True)
+        )
+    assert str(error.value).isprintable() and "all is well" in str(error.value)

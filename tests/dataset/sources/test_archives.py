@@ -34,10 +34,14 @@ def test_an_archive_is_what_the_unpacked_folder_is(tmp_path: Path) -> None:
         archive.notes[1:]
         == folder.notes
         == [
-            "ignored 4 files that are no images or in no class: 1 without extension, 1 .jpg, 1 .png, 1 .txt",
+            "ignored 3 files that are hidden or no images by name: 1 without extension, 1 .jpg, 1 .txt",
             "class empty (label 1) has no image",
         ]
     )
+    assert archive.refused == folder.refused
+    assert [str(bad) for bad in folder.refused] == [
+        "Top.png is in no class: it lies beside the folders of the classes"
+    ]
     archive.close()
 
 

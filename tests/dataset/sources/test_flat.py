@@ -32,7 +32,7 @@ def test_a_list_of_names_and_labels(images: Path, tmp_path: Path) -> None:
     assert [Path(entry.path).name for entry in source.entries] == ["c.JPEG", "b 1.jpg"]
     assert source.class_names == ["x", "y", "z"]
     assert [note for note in source.notes if "indexed" not in note] == [
-        "ignored 2 files that are no images or in no class: 1 .jpg, 1 .txt",
+        "ignored 2 files that are hidden or no images by name: 1 .jpg, 1 .txt",
         "without a label, and not used: 1 of the images, a.png",
     ]
 

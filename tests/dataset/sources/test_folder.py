@@ -2,9 +2,12 @@ from pathlib import Path
 
 import pytest
 
+from batchbrew.dataset.description import Unreadable
 from batchbrew.dataset.sources import Entry, open_archive, open_folder, scan_folder
 from batchbrew.errors import InputError
 from tests.dataset.sources.trees import TREE, make_files, tar_of, write
+
+LOOSE = Unreadable("Top.png", -1, "is in no class: it lies beside the folders of the classes")
 
 
 def test_folder_per_class(tmp_path: Path) -> None:
@@ -13,8 +16,9 @@ def test_folder_per_class(tmp_path: Path) -> None:
     scan = scan_folder(tmp_path)
     assert scan.class_names == ["ant", "empty", "zebra"]
     assert scan.entries == [Entry("ant/b.jpeg", 0), Entry("ant/deep/er/a.WebP", 0), Entry("zebra/1.JPG", 2)]
-    assert scan.ignored == {".txt": 1, ".jpg": 1, "": 1, ".png": 1}
+    assert scan.ignored == {".txt": 1, ".jpg": 1, "": 1}
     assert scan.empty_classes == ["empty"]
+    assert scan.refused == [LOOSE]
 
 
 @pytest.mark.parametrize(
@@ -53,7 +57,7 @@ def test_a_folder_as_a_source(tmp_path: Path) -> None:
     assert source.class_names == ["ant", "empty", "zebra"]
     assert [source.read(number) for number in range(3)] == [b"in ant", b"in ant, deep", b"in zebra"]
     assert source.notes == [
-        "ignored 4 files that are no images or in no class: 1 without extension, 1 .jpg, 1 .png, 1 .txt",
+        "ignored 3 files that are hidden or no images by name: 1 without extension, 1 .jpg, 1 .txt",
         "class empty (label 1) has no image",
     ]
 
@@ -68,7 +72,8 @@ def test_many_empty_classes_are_some_lines(tmp_path: Path) -> None:
 
 def test_lmdbs_and_builds_of_them_are_no_classes(tmp_path: Path) -> None:
     make_files(
-        tmp_path, ["cat/1.jpg", "dog/data.mdb.jpg", "dog/x.partial/lock", "p.partial/1.jpg", "äpfel/1.jpg"]
+        tmp_path,
+        ["cat/1.jpg", "dog/data.mdb.jpg", "dog/x.partial/lock", "p.partial/1.jpg", "äpfel/1.jpg", "p.jpg"],
     )
     make_files(tmp_path, ["db/data.mdb", "db/sheet.png", "db.partial/lock", "db.partial/lmdb/data.mdb"])
     make_files(tmp_path, ["set/shard-00000-of-00002/data.mdb", "set2/shard-00000-of-00001.partial/plan.json"])
@@ -78,13 +83,20 @@ def test_lmdbs_and_builds_of_them_are_no_classes(tmp_path: Path) -> None:
     databases = ["db", "db.partial", "set", "set2"]
     notes = [f"{name} is an LMDB, or the build of one, and no class" for name in databases]
     assert source.notes[-4:] == notes
+    refused = ["p.jpg is in no class: it lies beside", "db/sheet.png is in no class: db is an LMDB, or"]
+    for bad, start in zip(source.refused, refused, strict=True):
+        assert str(bad).startswith(start)
+    names = [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()]
     for prefix in ("", "./around/"):
-        names = [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()]
         archive = open_archive(
-            write(tmp_path.with_suffix(".tar"), tar_of([(prefix + name, b"") for name in names]))
+            write(
+                tmp_path.with_suffix(".tar"),
+                tar_of([(prefix + name, b"") for name in names if not prefix or "/" in name]),
+            )
         )
         assert archive.class_names == source.class_names
         assert archive.notes[-4:] == notes
+        assert prefix or sorted(archive.refused) == sorted(source.refused)
         assert prefix or list(archive.entries) == list(source.entries)
         archive.close()
     with pytest.raises(InputError, match="has 1 subfolders and no image in any"):
