@@ -15,13 +15,21 @@ class BatchBrewError(Exception):
         text = super().__str__()
         if len(text) > LONGEST:
             text = f"{text[: LONGEST // 2]} ... {text[-LONGEST // 2 :]}"
-        return text if text.isprintable() else "".join(map(_in_a_line, text))
+        return printable(text)
 
 
-def _in_a_line(character: str) -> str:
-    """Itself, or its escape: of control characters, ends of lines, and what no encoding has."""
-    breaks = unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp")
-    return character.encode("unicode_escape").decode("ascii") if breaks else character
+def printable(text: str) -> str:
+    """On one line, and without what a terminal would obey: for all that is printed and that others have written.
+
+    Control characters, ends of lines, changes of the direction of writing, and what no encoding has are escaped.
+    """
+    return text if text.isprintable() else "".join(map(_shown, text))
+
+
+def _shown(character: str) -> str:
+    if character.isprintable() or unicodedata.category(character) == "Zs":  # blanks of any width
+        return character
+    return character.encode("unicode_escape").decode("ascii")
 
 
 class InputError(BatchBrewError):

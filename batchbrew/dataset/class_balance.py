@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from batchbrew.dataset.label_ranges import in_ranges
-from batchbrew.dataset.reader import printable
+from batchbrew.errors import printable
 
 UNBALANCED = 10  # times as many in the largest class as in the smallest
 
@@ -43,4 +43,4 @@ def named_label(label: int, class_names: Sequence[str] | None) -> str:
     """For messages: 3 (cat)."""
     if not class_names or not 0 <= label < len(class_names):
         return str(label)
-    return f"{label} ({printable(class_names[label].encode('utf-8', 'surrogatepass'))})"
+    return f"{label} ({printable(class_names[label])})"

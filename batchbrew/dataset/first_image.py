@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from batchbrew.dataset.images import ImageError, check_header, decode_stored, read_image_bytes
-from batchbrew.dataset.reader import LmdbReader, parse_datum, printable
+from batchbrew.dataset.reader import LmdbReader, parse_datum, shown_key
 from batchbrew.dataset.shards import is_lmdb
 from batchbrew.errors import InputError
 from batchbrew.nets.shapes import SourceImage
@@ -38,7 +38,7 @@ def _first_record(source: Path, transform: pb.TransformationParameter) -> Source
         else:
             channels = decode_stored(datum.data).shape[2]
     except ImageError as error:
-        raise InputError(f"{source}: record {printable(key)} {error}") from error
+        raise InputError(f"{source}: record {shown_key(key)} {error}") from error
     return SourceImage(channels, header.height, header.width)
 
 

@@ -10,7 +10,7 @@ from batchbrew.dataset.description import Description, read_description
 from batchbrew.dataset.images import ImageError, check_header
 from batchbrew.dataset.lmdb_file import LmdbDamage, LmdbFile
 from batchbrew.dataset.progress import Progress
-from batchbrew.dataset.reader import LmdbReader, datum_size, parse_datum, printable
+from batchbrew.dataset.reader import LmdbReader, datum_size, parse_datum, shown_key
 from batchbrew.dataset.shards import DATA_FILE, lmdbs_in
 from batchbrew.dataset.tree_sample import spread_records
 from batchbrew.errors import InputError
@@ -110,7 +110,7 @@ class _Seen:
         self, path: Path, items: Iterable[tuple[bytes, bytes]], whole: int, progress: Progress | None
     ) -> None:
         for key, value in items:
-            self.first_key = self.first_key or printable(key)
+            self.first_key = self.first_key or shown_key(key)
             with naming(path, key):
                 self._count(parse_datum(value))
             if progress is not None:
@@ -170,7 +170,7 @@ def naming(path: Path, key: bytes) -> Iterator[None]:
     try:
         yield
     except ImageError as error:
-        raise InputError(f"{path}: record {printable(key)} {error}") from error
+        raise InputError(f"{path}: record {shown_key(key)} {error}") from error
 
 
 def further(progress: Progress | None, before: int, whole: int) -> Progress | None:

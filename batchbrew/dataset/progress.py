@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as Bar
 
+from batchbrew.errors import printable
+
 LINE_SECONDS = 10.0
 
 Progress = Callable[[int, int, int], None]
@@ -28,7 +30,7 @@ def reporting(task: str, bad_word: str = "bad", things: str = "images") -> Itera
 
     Who tells bytes tells first, before any work, what an earlier pass has left: rates are of what comes after.
     """
-    console = Console(stderr=True)
+    task, console = printable(task), Console(stderr=True)
     if console.is_terminal:
         with _bar(console, task, bad_word, things) as meter:
             yield meter

@@ -16,7 +16,7 @@ from batchbrew.dataset.images import ImageError, check_header, decode_stored
 from batchbrew.dataset.lmdb_file import LmdbCursor, LmdbDamage, LmdbFile
 from batchbrew.dataset.record_index import RecordIndex
 from batchbrew.dataset.shards import DATA_FILE, lmdbs_in
-from batchbrew.errors import InputError
+from batchbrew.errors import InputError, printable
 from batchbrew.proto import caffe_pb2
 
 MAX_NUMBERS = 2**31 - 1  # in a blob of Caffe's
@@ -91,7 +91,7 @@ class LmdbReader:
 
     def name(self, number: int) -> str:
         """What messages call a record."""
-        return f"record {printable(self.item(number)[0])} of {self._find(number)[0].path}"
+        return f"record {shown_key(self.item(number)[0])} of {self._find(number)[0].path}"
 
     def items(self) -> Iterator[tuple[bytes, bytes]]:
         """Keys and unparsed values, in Caffe's order."""
@@ -116,7 +116,7 @@ class LmdbReader:
             datum = parse_datum(value)
             return Record(key, datum.label, datum_image(datum))
         except ImageError as error:
-            raise InputError(f"{self.path}: record {printable(key)} {error}") from error
+            raise InputError(f"{self.path}: record {shown_key(key)} {error}") from error
 
     def _find(self, number: int) -> tuple["_Lmdb", int]:
         """The LMDB that holds a record, and its number there."""
@@ -152,12 +152,9 @@ class _Lmdb:
         return InputError(f"{self.path} cannot be read: {error.strerror or error}")
 
 
-def printable(key: bytes) -> str:
-    """A key for messages, on one line, and without what a terminal would obey."""
-    text = key.decode("utf-8", errors="backslashreplace")
-    return "".join(
-        each if each.isprintable() else each.encode("unicode_escape").decode("ascii") for each in text
-    )
+def shown_key(key: bytes) -> str:
+    """A key for messages."""
+    return printable(key.decode("utf-8", errors="backslashreplace"))
 
 
 def parse_datum(value: bytes) -> caffe_pb2.Datum:

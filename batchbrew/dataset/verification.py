@@ -14,7 +14,7 @@ from batchbrew.dataset.inspection import further
 from batchbrew.dataset.label_ranges import in_ranges
 from batchbrew.dataset.parallel import default_workers, ordered_map
 from batchbrew.dataset.progress import Progress
-from batchbrew.dataset.reader import LmdbReader, printable
+from batchbrew.dataset.reader import LmdbReader, shown_key
 from batchbrew.dataset.record_check import CheckedRecord, check_record
 from batchbrew.dataset.shards import lmdbs_in
 from batchbrew.errors import InputError
@@ -111,10 +111,10 @@ def _verify_one(
             if record.size is not None:
                 found.sizes[record.size] += 1
             if record.problem is not None:
-                found.add_problem(f"{name}record {printable(record.key)} {record.problem}")
+                found.add_problem(f"{name}record {shown_key(record.key)} {record.problem}")
             if before is not None and record.key <= before:
                 found.add_problem(
-                    f"{name}record {printable(record.key)} lies behind {printable(before)}: "
+                    f"{name}record {shown_key(record.key)} lies behind {shown_key(before)}: "
                     + ("one key, twice" if record.key == before else "keys are not in order")
                 )
             before = record.key
@@ -237,7 +237,7 @@ def _counted(repeats: Repeats) -> str:
 
 def _pairs(repeats: Repeats, first: LmdbReader, second: LmdbReader) -> str:
     pairs = [
-        f"{printable(second.item(copy)[0])} = {printable(first.item(original)[0])}"
+        f"{shown_key(second.item(copy)[0])} = {shown_key(first.item(original)[0])}"
         for original, copy in repeats.first
     ]
     return "; ".join(pairs) + ("; ..." if repeats.pictures > len(pairs) else "")

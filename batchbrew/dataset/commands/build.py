@@ -9,6 +9,7 @@ from pathlib import Path
 from types import FrameType
 
 from rich.console import Console
+from rich.markup import escape
 
 from batchbrew.dataset.building.options import BuildOptions
 from batchbrew.dataset.building.writer import BuildReport, build_lmdb
@@ -18,7 +19,7 @@ from batchbrew.dataset.description import Description, Unreadable
 from batchbrew.dataset.image_options import ImageOptions
 from batchbrew.dataset.progress import reporting
 from batchbrew.dataset.sources import Source
-from batchbrew.errors import InputError
+from batchbrew.errors import InputError, printable
 
 SHOWN_BAD = 10
 
@@ -116,9 +117,9 @@ def _saying_how_to_go_on(out: Path) -> Iterator[None]:
 
 def _print_source(source: Source) -> None:
     classes = f" in {len(source.class_names):,} classes" if source.class_names else ""
-    print(f"{source.name}: {len(source.entries):,} images{classes}", flush=True)
+    print(printable(f"{source.name}: {len(source.entries):,} images{classes}"), flush=True)
     for note in source.notes:
-        print(f"{source.name}: {note}")
+        print(printable(f"{source.name}: {note}"))
 
 
 def _print_report(report: BuildReport) -> None:
@@ -134,7 +135,7 @@ def _print_report(report: BuildReport) -> None:
         table.add_row("shards", f"{len(built):,}")
     table.add_row("classes", f"{first.classes:,} ({spread(_label_counts(built))})")
     for kind, count in _odd(built).items():
-        table.add_row(kind, f"{count:,}")
+        table.add_row(escape(printable(kind)), f"{count:,}")
     table.add_row("order", "the source's" if first.seed is None else f"shuffled with seed {first.seed}")
     table.add_row("size", f"{sum(each.total_bytes for each in built) / 2**20:,.1f} MiB")
     table.add_row("time", f"{report.seconds:,.1f} s ({report.made / report.seconds:,.0f} images/s)")
@@ -145,7 +146,7 @@ def _print_report(report: BuildReport) -> None:
 
 def _print_bad(what: str, bad: list[Unreadable], path: Path) -> None:
     for one in bad[:SHOWN_BAD]:
-        print(f"{what}: {one}")
+        print(printable(f"{what}: {one}"))
     if len(bad) > SHOWN_BAD:
         print(f"{what}: {len(bad) - SHOWN_BAD:,} more, all named in dataset.json in {path}")
 

@@ -14,7 +14,7 @@ from batchbrew.dataset.commands.tables import facts_table, spread
 from batchbrew.dataset.description import Description
 from batchbrew.dataset.inspection import LmdbInfo, lmdb_info
 from batchbrew.dataset.progress import reporting
-from batchbrew.dataset.reader import printable
+from batchbrew.errors import printable
 
 SHOWN_LABELS = 20
 SHOWN_SIZES = 3
@@ -80,7 +80,7 @@ def _print(found: LmdbInfo) -> None:
     table.add_row("first key", escape(found.first_key))
     if found.description is not None:
         for name, value in _provenance(found.description):
-            table.add_row(name, escape(_on_a_line(value)))
+            table.add_row(name, escape(printable(value)))
     Console().print(table)
     if found.labelled < found.entries:
         print(f"of {found.labelled:,} records looked at:")
@@ -141,11 +141,6 @@ def _ancestry(made_from: dict[str, Any] | None) -> Iterator[str]:
         made_from = parents[0].get("made_from") if len(parents) == 1 else None
 
 
-def _on_a_line(text: str) -> str:
-    """As `printable`: anybody may have written it."""
-    return printable(text.encode("utf-8", "surrogatepass"))
-
-
 def _digests(digests: Any) -> str:
     if not isinstance(digests, list) or not digests or digests[0] is None:
         return "not known"
@@ -163,6 +158,6 @@ def _numbers(values: list[float]) -> str:
 def _print_left_out(path: Path, built: Description) -> None:
     left_out = [*built.unreadable, *built.refused]
     for bad in left_out[:SHOWN_BAD]:
-        print(f"left out: {_on_a_line(str(bad))}")
+        print(f"left out: {printable(str(bad))}")
     if len(left_out) > SHOWN_BAD:
         print(f"left out: {len(left_out) - SHOWN_BAD:,} more, all named in {path / 'dataset.json'}")

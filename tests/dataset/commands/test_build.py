@@ -127,22 +127,3 @@ def test_class_names_that_are_wrong(tmp_path: Path, content: bytes, complaint: s
         read_class_names(tmp_path / "classes.txt")
     with pytest.raises(InputError, match="No such file"):
         read_class_names(tmp_path / "absent.txt")
-
-
-def test_what_a_terminal_would_obey_is_not_printed(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    folder = tmp_path / "photos" / "a\x1b[31m[/red]\nb"
-    folder.mkdir(parents=True)
-    for name in ("x\nbatchbrew: all is well.JPEG", "y.JP\x1b[2J", "z.[/bold]"):
-        (folder / name).write_bytes(b"junk" if name[0] == "x" else encoded(".png"))
-    (tmp_path / "list.txt").write_bytes(b"0.png 0\r\n")
-    build(tmp_path / "db", SourceChoice(folder=tmp_path / "photos"), build_options(side=32, encoding="png"))
-    text = capsys.readouterr().out
-    assert "\x1b" not in text and "\nb" not in text
-    assert "quarantined: a\\x1b[31m[/red]\\nb/x\\nbatchbrew: all is well.JPEG is not a JPEG" in text
-    with pytest.raises(InputError) as error:
-        build(
-            tmp_path / "strict", SourceChoice(folder=tmp_path / "photos"), build_options(side=32, strict=True)
-        )
-    assert str(error.value).isprintable() and "all is well" in str(error.value)
