@@ -9,12 +9,11 @@ from batchbrew.dataset.sources.entry import Entry
 from batchbrew.dataset.sources.files import FilesSource
 from batchbrew.dataset.sources.folder import known_extensions, notes_of, scan_flat
 from batchbrew.dataset.sources.lists import parse_label, read_list
+from batchbrew.dataset.sources.source import NO_LABEL
 from batchbrew.dataset.sources.tar_files import TarFiles
 from batchbrew.dataset.sources.tar_index import Progress, index_archives
 from batchbrew.dataset.sources.tar_source import TarSource
 from batchbrew.errors import InputError
-
-NAMED_IMAGES = 3  # in a note
 
 Opened = FilesSource | TarSource
 
@@ -30,7 +29,7 @@ class FlatImages(Protocol):
         class_names: Sequence[str] | None = None,
         refused: Sequence[Unreadable] = (),
     ) -> Opened:
-        """A source of the images that `entries` name, in that order; the others are in a note."""
+        """A source of the images that `entries` name, in that order; the others are refused."""
 
     def close(self) -> None:
         """Close what is open, where no source is made of it."""
@@ -102,8 +101,9 @@ class _FolderImages:
     ) -> Opened:
         found = list(entries)
         named = {_plain(entry.path) for entry in found}.union(bad.path for bad in refused)
-        notes = [*notes_of(self._ignored), *_without_label(self.names, named)]
-        return FilesSource(found, self._path, class_names, f"folder {self._path}", notes, refused)
+        all_refused = [*refused, *_without_label(self.names, named)]
+        notes = notes_of(self._ignored)
+        return FilesSource(found, self._path, class_names, f"folder {self._path}", notes, all_refused)
 
     def close(self) -> None:
         pass
@@ -151,7 +151,8 @@ class _ArchiveImages:
             raise InputError(
                 f"{self._path} has none of the images that were listed: it has {self.names[0]!r}, for one"
             )
-        notes = [*index.notes, *notes_of(index.ignored), *_without_label(self.names, named)]
+        all_refused += _without_label(self.names, named)
+        notes = [*index.notes, *notes_of(index.ignored)]
         name = f"archive {self._path}"
         return TarSource(self._files, index, members, name, class_names, notes, all_refused)
 
@@ -163,9 +164,5 @@ def _plain(path: str) -> str:
     return path.removeprefix("./")
 
 
-def _without_label(names: Sequence[str], named: set[str]) -> list[str]:
-    left = [name for name in names if name not in named]
-    if not left:
-        return []
-    shown = ", ".join(left[:NAMED_IMAGES]) + (", ..." if len(left) > NAMED_IMAGES else "")
-    return [f"without a label, and not used: {len(left):,} of the images, {shown}"]
+def _without_label(names: Sequence[str], named: set[str]) -> list[Unreadable]:
+    return [Unreadable(name, NO_LABEL, "has no label") for name in names if name not in named]

@@ -33,8 +33,8 @@ def test_a_list_of_names_and_labels(images: Path, tmp_path: Path) -> None:
     assert source.class_names == ["x", "y", "z"]
     assert [note for note in source.notes if "indexed" not in note] == [
         "ignored 2 files that are hidden or no images by name: 1 .jpg, 1 .txt",
-        "without a label, and not used: 1 of the images, a.png",
     ]
+    assert [tuple(bad) for bad in source.refused] == [("a.png", -1, "has no label")]
 
 
 def test_labels_alone_are_of_the_sorted_names(images: Path, tmp_path: Path) -> None:
@@ -56,7 +56,11 @@ def test_a_listed_image_that_is_not_there_counts(tmp_path: Path) -> None:
         folder.read(1)
     archive = open_flat(write(tmp_path / "flat.tar", tar_of(FILES)), labels)
     assert list(archive.entries) == [Entry("a.png", 1)]
-    assert [tuple(bad) for bad in archive.refused] == [("gone.jpg", 2, "is not in the archive")]
+    assert [tuple(bad) for bad in archive.refused] == [
+        ("gone.jpg", 2, "is not in the archive"),
+        ("b 1.jpg", -1, "has no label"),
+        ("c.JPEG", -1, "has no label"),
+    ]
 
 
 def test_a_refused_member_is_refused_once(tmp_path: Path) -> None:
