@@ -88,6 +88,8 @@ class Fingerprints:
         """The pictures of `other` that are here too; each pair is a number here, and one there."""
         pixels, stored, labels = self._arrays()
         other_pixels, other_stored, other_labels = other._arrays()
+        if not len(pixels):
+            other_pixels = other_pixels[:0]
         order = np.argsort(pixels, kind="stable")
         ordered = pixels[order]
         places = np.minimum(np.searchsorted(ordered, other_pixels, side="left"), max(len(ordered) - 1, 0))

@@ -84,7 +84,7 @@ class LmdbFile:
         """A page of the tree, checked: it has at least one node, and each node begins in it."""
         size = self.meta.page_bytes
         if not 2 <= number <= self.meta.last_page:
-            raise LmdbDamage(f"page {number} is named, of {self.meta.last_page + 1}")
+            raise LmdbDamage(f"it speaks of page {number}, but has {self.meta.last_page + 1} pages")
         content = self._read(number * size, size)
         found, _, flags, lower, upper = _HEADER.unpack_from(content)
         if (
@@ -145,7 +145,9 @@ class LmdbFile:
         (first,) = _PAGE_NUMBER.unpack_from(page.content, start)
         last = first + self._pages(HEADER_BYTES + length) - 1
         if not 2 <= first <= last <= self.meta.last_page:
-            raise LmdbDamage(f"pages {first} to {last} are named, of {self.meta.last_page + 1}")
+            raise LmdbDamage(
+                f"page {page.number} has a record on pages {first} to {last}, but there are {self.meta.last_page + 1}"
+            )
         return start, length, first
 
     def _pages(self, size: int) -> int:

@@ -35,6 +35,8 @@ class Verification:
     problem_count: int = 0
     problems: list[str] = field(default_factory=list)
     """The first ones, a line each."""
+    broken: bool = False
+    """Whether a data set could not be read to its end."""
     warnings: list[str] = field(default_factory=list)
     """What a data set should not have, and can be trained with, a line each."""
     label_counts: dict[int, int] = field(default_factory=dict)
@@ -49,6 +51,15 @@ class Verification:
         self.problem_count += count
         if len(self.problems) < NAMED_PROBLEMS:
             self.problems.append(problem)
+
+    def add_end(self, name: str, error: InputError, last: bytes | None, missing: int) -> None:
+        """Reading has ended early with `error`, behind the record `last`: always named, whatever came before."""
+        where = "before the first record" if last is None else f"behind record {shown_key(last)}"
+        self.broken = True
+        self.problem_count += 1
+        self.problems.append(
+            f"{name}{where} it cannot be read further, {missing:,} records are not checked: {error}"
+        )
 
 
 def verify_lmdb(
@@ -103,9 +114,10 @@ def _verify_one(
     labels: Counter[int] = Counter()
     records = 0
     before: bytes | None = None
+    ends: list[InputError] = []
     with LmdbReader(path) as reader:
         description = _description(path, name, found)
-        for records, record in enumerate(_checked(reader, digest.update, workers), start=1):
+        for records, record in enumerate(_checked(reader, digest.update, workers, ends), start=1):
             labels[record.label] += 1
             pictures.add(record.fingerprint, record.label)
             if record.size is not None:
@@ -120,11 +132,13 @@ def _verify_one(
             before = record.key
             if progress is not None:
                 progress(records, reader.count, found.problem_count)
-        if records != reader.count:
+        for end in ends:
+            found.add_end(name, end, before, reader.count - records)
+        if not ends and records != reader.count:
             found.add_problem(
                 f"{name}{records} records were read, but the LMDB says that it has {reader.count}"
             )
-    if description is not None:
+    if description is not None and not ends:
         for problem in _differences(description, records, labels, digest.hexdigest()):
             found.add_problem(f"{name}{problem}")
     names = None if description is None else description.class_names
@@ -136,20 +150,28 @@ def _verify_one(
 
 
 def _checked(
-    reader: LmdbReader, update: Callable[[bytes], None] | None, workers: int
+    reader: LmdbReader, update: Callable[[bytes], None] | None, workers: int, ends: list[InputError]
 ) -> Iterator[CheckedRecord]:
-    """All records in order, decoded by threads; `update` gets every key and value."""
-    checked = ordered_map(check_record, _in_order(reader, update), workers)
+    """All records in order, decoded by threads; `update` gets every key and value.
+
+    Where they cannot be read to the last, `ends` gets the reason.
+    """
+    checked = ordered_map(check_record, _in_order(reader, update, ends), workers)
     with contextlib.closing(checked):
         yield from checked
 
 
-def _in_order(reader: LmdbReader, update: Callable[[bytes], None] | None) -> Iterator[tuple[bytes, bytes]]:
-    for key, value in reader.items():
-        if update is not None:
-            update(key)
-            update(value)
-        yield key, value
+def _in_order(
+    reader: LmdbReader, update: Callable[[bytes], None] | None, ends: list[InputError]
+) -> Iterator[tuple[bytes, bytes]]:
+    try:
+        for key, value in reader.items():
+            if update is not None:
+                update(key)
+                update(value)
+            yield key, value
+    except InputError as error:
+        ends.append(error)
 
 
 def _description(path: Path, name: str, found: Verification) -> Description | None:
@@ -187,7 +209,9 @@ def _warn(found: Verification, reader: LmdbReader) -> None:
         )
     repeats = found.repeats
     if repeats is not None and repeats.pictures:
-        found.warnings.append(f"{_counted(repeats)} repeat another one: {_pairs(repeats, reader, reader)}")
+        found.warnings.append(
+            f"{_counted(repeats)} repeat another one{_pairs(found, repeats, reader, reader)}"
+        )
 
 
 def _compare_with(
@@ -200,12 +224,16 @@ def _compare_with(
     progress: Progress | None,
 ) -> Repeats:
     """Decode `other`; its pictures that are among `pictures` too."""
-    others, damaged = Fingerprints(), 0
-    for done, record in enumerate(_checked(other, None, workers), start=1):
+    others, damaged, done, ends = Fingerprints(), 0, 0, list[InputError]()
+    last: bytes | None = None
+    for done, record in enumerate(_checked(other, None, workers, ends), start=1):
         others.add(record.fingerprint, record.label)
+        last = record.key
         damaged += record.size is None
         if progress is not None:
             progress(done, other.count, found.problem_count)
+    for end in ends:
+        found.add_end(f"{path}: ", end, last, other.count - done)
     if damaged:
         found.add_problem(
             f"{damaged} records of {path} cannot be decoded, and are not compared: verify it by itself",
@@ -219,7 +247,7 @@ def _judge(
 ) -> None:
     if not leak.pictures:
         return
-    text = f"{_counted(leak)} of {other.path} are in {reader.path} too: {_pairs(leak, reader, other)}"
+    text = f"{_counted(leak)} of {other.path} are in {reader.path} too{_pairs(found, leak, reader, other)}"
     if allow_duplicates:
         found.warnings.append(text)
     else:
@@ -235,9 +263,11 @@ def _counted(repeats: Repeats) -> str:
     return f"{repeats.pictures:,} pictures" + (f" ({', '.join(details)})" if details else "")
 
 
-def _pairs(repeats: Repeats, first: LmdbReader, second: LmdbReader) -> str:
+def _pairs(found: Verification, repeats: Repeats, first: LmdbReader, second: LmdbReader) -> str:
+    if found.broken:  # then numbers do not lead to records
+        return ""
     pairs = [
         f"{shown_key(second.item(copy)[0])} = {shown_key(first.item(original)[0])}"
         for original, copy in repeats.first
     ]
-    return "; ".join(pairs) + ("; ..." if repeats.pictures > len(pairs) else "")
+    return ": " + "; ".join(pairs) + ("; ..." if repeats.pictures > len(pairs) else "")

@@ -155,3 +155,41 @@ def test_a_picture_in_two_shards_is_found(built: Path, tmp_path: Path) -> None:
     assert (found.problems, found.repeats is not None and found.repeats.pictures) == ([], 6)
     with LmdbReader(built) as reader:
         assert len(found.warnings[0].split(";")) == reader.count
+
+
+def break_page_of(path: Path, key: bytes) -> None:
+    """The page of the tree that holds the record's key no longer says that it is one."""
+    content = bytearray((path / "data.mdb").read_bytes())
+    pages = {at // 4096 for at in range(len(content)) if content.startswith(key, at)}
+    for page in pages:
+        content[4096 * page : 4096 * page + 16] = bytes(16)
+    (path / "data.mdb").write_bytes(content)
+
+
+def test_of_a_broken_tree_the_records_before_are_checked(tmp_path: Path) -> None:
+    db = pixel_lmdb(tmp_path / "db", [number % 3 for number in range(250)])
+    sound = pixel_lmdb(tmp_path / "sound", [0, 1, 2])
+    change(db, b"00000001_p1.png", b"\xff")
+    break_page_of(db, b"00000249_p249.png")
+    found = verify_lmdb(db, 2, against=[sound])
+    assert 0 < found.records < 250
+    assert (found.problem_count, found.problems[0]) == (4, "record 00000001_p1.png is not a Datum message")
+    last = found.records - 1
+    assert found.problems[1].startswith(
+        f"behind record {last:08}_p{last}.png it cannot be read further, {250 - found.records} records are not checked"
+        f": {db} is damaged (page "
+    )
+    assert found.problems[2] == f"2 pictures (2 of them byte for byte) of {sound} are in {db} too"
+    other = verify_lmdb(sound, 2, against=[db])
+    assert other.problems[0].startswith(f"{db}: behind record {last:08}_p{last}.png it cannot be read")
+    assert other.problem_count == 4
+
+
+def test_of_an_lmdb_whose_first_page_is_broken_nothing_is_checked(tmp_path: Path) -> None:
+    db, sound = pixel_lmdb(tmp_path / "db", [0, 1]), pixel_lmdb(tmp_path / "sound", [0])
+    break_page_of(db, b"00000000_p0.png")
+    found = verify_lmdb(db, against=[sound])
+    assert (found.records, found.problem_count, len(found.problems)) == (0, 1, 1)
+    assert found.problems[0].startswith(
+        "before the first record it cannot be read further, 2 records are not"
+    )
