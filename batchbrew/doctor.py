@@ -23,11 +23,13 @@ REQUIRED = (
     "numpy",
     "lmdb",
     "opencv-python-headless",
+    "pillow",
     "typer",
     "rich",
     "matplotlib",
     "torch",
     "h5py",
+    "six",
 )
 # Other distributions that bring the same module.
 ALTERNATIVES = {

@@ -1,4 +1,5 @@
 import os
+import re
 import sys
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
@@ -20,6 +21,14 @@ def executable(path: Path, text: str) -> Path:
     path.write_text(text)
     path.chmod(0o755)
     return path
+
+
+def test_all_that_is_installed_with_us_is_looked_for() -> None:
+    setup = (Path(__file__).parents[1] / "setup.py").read_text()
+    needed = re.search(r"install_requires=\[(.*?)\n    \]", setup, re.DOTALL)
+    assert needed is not None
+    names = re.findall(r'^ *"([\w-]+)', needed[1], re.MULTILINE)
+    assert set(doctor.REQUIRED) == set(names)
 
 
 @pytest.fixture
