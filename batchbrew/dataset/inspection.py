@@ -118,7 +118,7 @@ class _Seen:
 
     def _count(self, datum: pb.Datum) -> None:
         if not datum.data and not datum.float_data:
-            raise ImageError("holds no picture: is this an LMDB of Datum messages?")
+            raise ImageError("holds no picture (is this an LMDB of Datum messages?)")
         self.count += 1
         self.labels[datum.label] += 1
         self.sizes[datum_size(datum)] += 1
@@ -170,7 +170,9 @@ def naming(path: Path, key: bytes) -> Iterator[None]:
     try:
         yield
     except ImageError as error:
-        raise InputError(f"{path}: record {shown_key(key)} {error}") from error
+        raise InputError(
+            f"{path}: record {shown_key(key)} {error}; `batchbrew lmdb verify` lists all that cannot be used"
+        ) from error
 
 
 def further(progress: Progress | None, before: int, whole: int) -> Progress | None:

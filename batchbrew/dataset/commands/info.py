@@ -110,7 +110,7 @@ def _provenance(built: Description) -> Iterator[tuple[str, str]]:
     for line in _ancestry(built.made_from):
         yield "made from", line
     if built.options is not None:
-        yield "options", ", ".join(f"{name} {_plain(value)}" for name, value in built.options.items())
+        yield "options", ", ".join(_option(name, value) for name, value in built.options.items())
     elif built.short_side is not None:
         yield "options", f"short side {built.short_side}, quality {built.quality}"
     if built.shard is not None:
@@ -121,11 +121,12 @@ def _provenance(built: Description) -> Iterator[tuple[str, str]]:
         ("files were", built.kinds),
         ("their short sides", built.source_short_sides),
         ("their sizes", built.source_sizes),
-        ("odd", {kind: found.get("count") for kind, found in built.odd.items()}),
     ):
         if counts:
             shown = [f"{what} ({count})" for what, count in list(counts.items())[:8]]
             yield name, ", ".join(shown) + (", ..." if len(counts) > len(shown) else "")
+    if built.odd:
+        yield "odd", ", ".join(f"{kind} ({found.get('count')})" for kind, found in built.odd.items())
     yield "sha256", built.sha256
 
 
@@ -147,8 +148,11 @@ def _digests(digests: Any) -> str:
     return f"{str(digests[0])[:12]}" + (f" and {len(digests) - 1} more" if len(digests) > 1 else "")
 
 
-def _plain(value: Any) -> str:
-    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+def _option(name: str, value: Any) -> str:
+    """As on the command line, where that is no plain switch."""
+    if name == "exif" and isinstance(value, bool):
+        return f"exif-orientation {'apply' if value else 'ignore'}"
+    return f"{name} { ({True: 'yes', False: 'no'}[value] if isinstance(value, bool) else value) }"
 
 
 def _numbers(values: list[float]) -> str:

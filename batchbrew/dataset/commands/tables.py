@@ -8,7 +8,7 @@ def facts_table(title: str) -> Table:
     """Two columns: what, and how it is."""
     table = Table(title=escape(title), title_justify="left", show_header=False)
     table.add_column(no_wrap=True)
-    table.add_column()
+    table.add_column(overflow="fold")  # nothing is cut
     return table
 
 

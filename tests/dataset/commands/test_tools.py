@@ -110,6 +110,20 @@ def test_what_a_terminal_would_obey_is_not_printed(lmdb: Shell, db: Path, tmp_pa
     assert "[/bold]\\x1b[31m\\n.png" in lmdb("info", "fine").out
 
 
+def test_info_cuts_nothing_off(lmdb: Shell, db: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = db / "dataset.json"
+    fields = json.loads(path.read_text())
+    odd = {f"kind {number}": {"count": number, "images": []} for number in range(20)}
+    path.write_text(json.dumps(fields | {"odd": odd}))
+    monkeypatch.setenv("COLUMNS", "60")
+    words = lmdb("info", db).out.replace("│", " ").split()
+    assert "…" not in "".join(words)
+    assert fields["sha256"] in "".join(words)
+    text = " ".join(words)
+    assert all(f"kind {number} ({number})" in text for number in range(20))
+    assert "exif-orientation ignore, " in text
+
+
 def test_verify_is_one_line_a_problem_and_exit_1(lmdb: Shell, db: Path) -> None:
     ran = lmdb("verify", db, "--workers", 2)
     assert (ran.status, ran.out.splitlines()[0]) == (
