@@ -26,10 +26,14 @@ class FlatImages(Protocol):
     def labelled(
         self,
         entries: Iterable[Entry],
+        labels_from: object,
         class_names: Sequence[str] | None = None,
         refused: Sequence[Unreadable] = (),
     ) -> Opened:
-        """A source of the images that `entries` name, in that order; the others are refused."""
+        """A source of the images that `entries` name, in that order; the others are refused.
+
+        `labels_from` is the file that says the labels, for the source's name.
+        """
 
     def close(self) -> None:
         """Close what is open, where no source is made of it."""
@@ -48,7 +52,7 @@ def open_flat(
     """
     images = flat_images(path, progress)
     try:
-        return images.labelled(_read_labels(labels_file, images.names, path), class_names)
+        return images.labelled(_read_labels(labels_file, images.names, path), labels_file, class_names)
     except BaseException:
         images.close()
         raise
@@ -96,6 +100,7 @@ class _FolderImages:
     def labelled(
         self,
         entries: Iterable[Entry],
+        labels_from: object,
         class_names: Sequence[str] | None = None,
         refused: Sequence[Unreadable] = (),
     ) -> Opened:
@@ -103,7 +108,8 @@ class _FolderImages:
         named = {_plain(entry.path) for entry in found}.union(bad.path for bad in refused)
         all_refused = [*refused, *_without_label(self.names, named)]
         notes = notes_of(self._ignored)
-        return FilesSource(found, self._path, class_names, f"folder {self._path}", notes, all_refused)
+        name = f"folder {self._path}, labels of {labels_from}"
+        return FilesSource(found, self._path, class_names, name, notes, all_refused)
 
     def close(self) -> None:
         pass
@@ -132,6 +138,7 @@ class _ArchiveImages:
     def labelled(
         self,
         entries: Iterable[Entry],
+        labels_from: object,
         class_names: Sequence[str] | None = None,
         refused: Sequence[Unreadable] = (),
     ) -> Opened:
@@ -153,7 +160,7 @@ class _ArchiveImages:
             )
         all_refused += _without_label(self.names, named)
         notes = [*index.notes, *notes_of(index.ignored)]
-        name = f"archive {self._path}"
+        name = f"archive {self._path}, labels of {labels_from}"
         return TarSource(self._files, index, members, name, class_names, notes, all_refused)
 
     def close(self) -> None:

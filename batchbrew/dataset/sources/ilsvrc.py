@@ -108,13 +108,14 @@ def _open_val(
             assert devkit is not None
             return _with_ground_truth(images, read_devkit(devkit), f"{devkit}, {GROUND_TRUTH}")
         if is_solution(labels):
-            return images.labelled(*read_solution(labels))
+            solved, synsets = read_solution(labels)
+            return images.labelled(solved, labels, synsets)
         if bare_labels(labels) is not None:
             kit = read_devkit(devkit or _kit_of(labels, around), ground_truth=labels)
             return _with_ground_truth(images, kit, str(labels))
         entries = read_list(labels, place)
         _refuse_kit_numbers(entries, labels)
-        return images.labelled(entries, read_devkit(devkit).synsets if devkit is not None else None)
+        return images.labelled(entries, labels, read_devkit(devkit).synsets if devkit is not None else None)
     except BaseException:
         images.close()
         raise
@@ -164,7 +165,7 @@ def _with_ground_truth(images: FlatImages, kit: Devkit, where: str) -> Opened:
             refused.append(Unreadable(name, NO_LABEL, reason))
     if not entries:
         raise InputError(f"{images.names[0]!r} is no validation image: ILSVRC2012_val_00000001.JPEG, ... are")
-    return images.labelled(entries, kit.synsets, refused)
+    return images.labelled(entries, where, kit.synsets, refused)
 
 
 def _refuse_kit_numbers(entries: list[Entry], labels: Path) -> None:

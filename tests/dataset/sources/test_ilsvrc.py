@@ -107,6 +107,9 @@ def test_val_with_labels_from_anywhere(tmp_path: Path, images: str, labels: str)
     assert list(source.entries) == EXPECTED
     assert [source.read(number) for number in range(7)] == list(VAL.values())
     assert source.class_names == (None if "val.txt" in labels else SORTED)
+    beside = {"kit beside": "ILSVRC2012_devkit_t12", "val.txt beside": "val.txt"}
+    labels_of = file or kit or tmp_path / beside[labels]
+    assert f", labels of {labels_of}" in source.name
     assert list(source.refused) == []
     assert source.notes[-1] == "has 7 images instead of 50,000"
 
