@@ -142,7 +142,14 @@ def _verify_one(
         for problem in _differences(description, records, labels, digest.hexdigest()):
             found.add_problem(f"{name}{problem}")
     names = None if description is None else description.class_names
-    found.class_names = names if not found.records or names == found.class_names else None
+    if not found.records:
+        found.class_names = names
+    elif names != found.class_names and description is not None and found.described:
+        found.add_problem(
+            f"{name}dataset.json names other classes than the shards before: build all with the same"
+        )
+    elif names != found.class_names:
+        found.class_names = None
     found.described = found.described and description is not None
     found.records += records
     for label, count in labels.items():

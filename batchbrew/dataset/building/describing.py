@@ -5,6 +5,7 @@ from typing import Any
 
 from batchbrew.dataset.building.growing import Growing
 from batchbrew.dataset.building.job import Job
+from batchbrew.dataset.building.plan import CLASS_NAMES
 from batchbrew.dataset.building.tally import Size, Tally
 from batchbrew.dataset.description import Description
 from batchbrew.dataset.sources import Source
@@ -17,14 +18,14 @@ SHORT_SIDE_STEP = 64
 def describe(growing: Growing, job: Job) -> Description:
     """Of an LMDB with all its records."""
     writer, tally, images = growing.writer, growing.tally, job.options.images
-    names = job.options.class_names or job.source.class_names
+    names = job.plan[CLASS_NAMES]
     labels = set(range(len(names or ()))).union(label for _, label in job.source.entries)
     plan = job.plan
     return Description(
         images=writer.images,
         classes=len(names) if names else 1 + max(labels),
         label_counts={label: writer.label_counts[label] for label in sorted(labels)},
-        class_names=list(names) if names else None,
+        class_names=names,
         short_side=images.side if images.mode == "short" else None,
         quality=images.quality if images.encoding == "jpeg" else None,
         seed=job.options.seed,

@@ -13,10 +13,12 @@ from batchbrew.dataset.description import Description
 from batchbrew.dataset.sources import Source
 
 Plan = dict[str, Any]
+CLASS_NAMES = "class_names"
 
 
 def plan_of(source: Source, options: BuildOptions) -> Plan:
     """As in plan.json. Reads the size of every file of the source (its digest)."""
+    class_names = options.class_names or source.class_names
     return {
         "version": batchbrew.__version__,
         "libraries": libraries(),
@@ -25,6 +27,7 @@ def plan_of(source: Source, options: BuildOptions) -> Plan:
         "seed": options.seed,
         "shard": None if options.shard is None else [options.shard, options.shards],
         "shards": options.shards,
+        CLASS_NAMES: list(class_names) if class_names else None,
     }
 
 
@@ -43,17 +46,30 @@ def plan_behind(description: Description) -> Plan:
         "seed": description.seed,
         "shard": description.shard,
         "shards": description.shard[1] if description.shard else 1,
+        CLASS_NAMES: description.class_names,
     }
 
 
 def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Where two plans are not of the same build: "quality: 95 then, 90 now". A source may have been moved."""
     before, after = _flat(then), _flat(now)
-    return [
+    changed = [
         f"{name}: {before.get(name)} then, {after.get(name)} now"
         for name in {**before, **after}
-        if before.get(name) != after.get(name)
+        if name != CLASS_NAMES and before.get(name) != after.get(name)
     ]
+    return [*changed, *_other_names(before.get(CLASS_NAMES), after.get(CLASS_NAMES))]
+
+
+def _other_names(then: list[str] | None, now: list[str] | None) -> list[str]:
+    """As in `differences`; the first name that differs, since there may be thousands."""
+    if then == now:
+        return []
+    if then is None or now is None or len(then) != len(now):
+        counts = (len(names) if names else "none" for names in (then, now))
+        return ["class names: {} then, {} now".format(*counts)]
+    label = next(label for label, name in enumerate(then) if name != now[label])
+    return [f"class name of label {label}: {then[label]!r} then, {now[label]!r} now"]
 
 
 def _flat(plan: Mapping[str, Any]) -> dict[str, Any]:

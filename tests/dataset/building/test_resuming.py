@@ -14,6 +14,7 @@ import pytest
 
 from batchbrew.dataset.building import growing, record_writer
 from batchbrew.dataset.building.writer import build_lmdb
+from batchbrew.dataset.description import read_description
 from batchbrew.dataset.image_options import ImageOptions
 from batchbrew.dataset.images import ImageError
 from batchbrew.dataset.sources import Entry, FilesSource
@@ -152,6 +153,20 @@ def test_other_options_or_another_source_are_refused_by_name(breaking: Breaking,
     (tmp_path / "photos" / "7.jpg").write_bytes(b"shorter")
     with pytest.raises(InputError, match=r"source \(SHA-256 of paths, labels and sizes\): \w+ then, \w+ now"):
         build_lmdb(breaking, out, resumed)
+
+
+def test_other_class_names_are_refused(breaking: Breaking, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    breaking.class_names = ["a", "b", "c"]
+    interrupted(breaking, out)
+    others = replace(PLAIN, resume=True, class_names=["a", "x", "c"])
+    with pytest.raises(InputError, match="class name of label 1: 'b' then, 'x' now; give what was"):
+        build_lmdb(breaking, out, others)
+    build_lmdb(breaking, out, replace(PLAIN, resume=True))
+    with pytest.raises(InputError, match="exists already"):
+        build_lmdb(breaking, out, others)
+    described = read_description(out)
+    assert described is not None and described.class_names == ["a", "b", "c"]
 
 
 def test_damage_is_found(breaking: Breaking, tmp_path: Path) -> None:

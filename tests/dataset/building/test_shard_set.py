@@ -7,6 +7,7 @@ import pytest
 from batchbrew.dataset.building.writer import build_lmdb
 from batchbrew.dataset.image_options import ImageOptions
 from batchbrew.dataset.reader import LmdbReader
+from batchbrew.dataset.verification import verify_lmdb
 from batchbrew.errors import InputError
 from tests.dataset.building.builds import SMALL, content, everything, names_in, pictures_source
 
@@ -64,12 +65,26 @@ def test_jobs_that_do_not_agree(tmp_path: Path) -> None:
         build_lmdb(
             source, tmp_path / "set", replace(first, shard=1, images=ImageOptions(side=24, quality=80))
         )
+    with pytest.raises(InputError, match="is of another set: class names: none then, 3 now; build all"):
+        build_lmdb(source, tmp_path / "set", replace(first, shard=1, class_names=["a", "b", "c"]))
     with pytest.raises(InputError, match="holds shard-00000-of-00002, which is none of 3 shards"):
         build_lmdb(source, tmp_path / "set", replace(first, shards=3, shard=1))
     build_lmdb(source, tmp_path / "db", SMALL)
     with pytest.raises(InputError, match="db is an LMDB, and no folder for shards"):
         build_lmdb(source, tmp_path / "db", first)
     assert names_in(tmp_path / "set") == ["shard-00000-of-00002"]
+
+
+def test_shards_that_disagree_about_their_classes_are_found(tmp_path: Path) -> None:
+    source = pictures_source(tmp_path / "photos", 6)
+    names = replace(SMALL, shards=2, class_names=["a", "b", "c"])
+    build_lmdb(source, tmp_path / "set", names)
+    assert verify_lmdb(tmp_path / "set", 1).problems == []
+    path = tmp_path / "set" / "shard-00001-of-00002" / "dataset.json"
+    path.write_text(path.read_text().replace('"b"', '"x"'))
+    assert verify_lmdb(tmp_path / "set", 1).problems == [
+        "shard-00001-of-00002: dataset.json names other classes than the shards before: build all with the same"
+    ]
 
 
 def test_a_finished_set_is_gone_on_with_by_doing_nothing(tmp_path: Path) -> None:
