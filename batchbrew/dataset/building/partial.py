@@ -17,7 +17,7 @@ import shutil
 import socket
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from batchbrew import atomic
 from batchbrew.dataset.building.exchange import exchange
@@ -125,6 +125,13 @@ def check_target(target: Path, force: bool) -> None:
         )
     if target.is_symlink() or not target.is_dir() or not _only_an_lmdb(target):
         raise InputError(f"{target} is no LMDB and is not replaced, --force or not: choose another name")
+
+
+def refuse_interrupted(partial: Partial) -> NoReturn:
+    """Raises InputError: a build is neither gone on with nor dropped unasked."""
+    raise InputError(
+        f"{partial.folder} holds an interrupted build: go on with it with --resume, or begin anew with --force"
+    )
 
 
 def _only_an_lmdb(folder: Path) -> bool:

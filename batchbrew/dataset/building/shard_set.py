@@ -14,11 +14,10 @@ def check_siblings(out: Path, plan: Plan) -> None:
 
     Jobs of one set must have the same source and options; what is finished tells what the others had.
     """
-    if (out / DATA_FILE).exists():
-        raise InputError(f"{out} is an LMDB, and no folder for shards: choose another name")
+    number, count = plan["shard"]
+    check_folder(out, count)
     if not out.is_dir():
         return
-    number, count = plan["shard"]
     for other in range(count):
         sibling = out / shard_name(other, count)
         if other == number or not sibling.is_dir():
@@ -29,6 +28,12 @@ def check_siblings(out: Path, plan: Plan) -> None:
                 f"{sibling} is of another set: {'; '.join(changed)}; build all shards of the same source with the same "
                 "options, or choose another --out"
             )
+
+
+def check_folder(out: Path, count: int) -> None:
+    """Raises InputError if `out` cannot be the folder of a set of so many shards."""
+    if (out / DATA_FILE).exists():
+        raise InputError(f"{out} is an LMDB, and no folder for shards: choose another name")
     strange = [path.name for path in out.glob("shard-*") if f"-of-{count:05}" not in path.name]
     if strange:
         raise InputError(f"{out} holds {min(strange)}, which is none of {count} shards: choose another --out")

@@ -20,7 +20,7 @@ from batchbrew.dataset.building.growing import Growing
 from batchbrew.dataset.building.job import Job, job_of
 from batchbrew.dataset.building.making_records import Maker
 from batchbrew.dataset.building.options import BuildOptions
-from batchbrew.dataset.building.partial import Partial, check_target, working_on
+from batchbrew.dataset.building.partial import Partial, check_target, refuse_interrupted, working_on
 from batchbrew.dataset.building.plan import differences, plan_behind
 from batchbrew.dataset.building.shard_set import check_siblings, described, set_meter
 from batchbrew.dataset.building.space import check_space
@@ -159,9 +159,7 @@ def _is_there(target: Path, job: Job) -> bool:
 def _check_going_on(partial: Partial, begun: dict[str, object], job: Job) -> None:
     """Raises InputError unless an interrupted build may and can be gone on with."""
     if not job.options.resume:
-        raise InputError(
-            f"{partial.folder} holds an interrupted build: go on with it with --resume, or begin anew with --force"
-        )
+        refuse_interrupted(partial)
     if changed := differences(begun, job.plan):
         raise InputError(
             f"{partial.folder} is of another build and cannot be gone on with: {'; '.join(changed)}; give what was "

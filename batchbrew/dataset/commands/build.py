@@ -11,9 +11,10 @@ from types import FrameType
 from rich.console import Console
 from rich.markup import escape
 
+from batchbrew.dataset.building.beforehand import check_beforehand
 from batchbrew.dataset.building.options import BuildOptions
 from batchbrew.dataset.building.writer import BuildReport, build_lmdb
-from batchbrew.dataset.commands.source_choice import SourceChoice, check_outside, open_source
+from batchbrew.dataset.commands.source_choice import SourceChoice, check_choice, check_outside, open_source
 from batchbrew.dataset.commands.tables import facts_table, spread
 from batchbrew.dataset.description import Description, Unreadable
 from batchbrew.dataset.image_options import ImageOptions
@@ -29,9 +30,11 @@ def build(out: Path, choice: SourceChoice, options: BuildOptions) -> None:
 
     An interrupt (Ctrl-C, SIGTERM) ends the process with 130 or 143, after saying how to go on.
     """
+    check_choice(choice)
+    check_outside(out, choice)
+    check_beforehand(out, options)
     if choice.classes is not None:
         options = replace(options, class_names=read_class_names(choice.classes))
-    check_outside(out, choice)
     with _saying_how_to_go_on(out), contextlib.closing(open_source(choice)) as source:
         _print_source(source)
         with reporting(f"building {out}", "quarantined") as meter:

@@ -30,7 +30,13 @@ class SourceChoice:
 
 
 def open_source(choice: SourceChoice) -> Source:
-    """Raises InputError unless exactly one is named, with what it needs."""
+    """Raises InputError as `check_choice`, and for a source that cannot be used."""
+    check_choice(choice)
+    return _opened(choice)
+
+
+def check_choice(choice: SourceChoice) -> None:
+    """Raises InputError unless exactly one source is named, with what it needs."""
     named = {
         "--list": choice.list_file,
         "--csv": choice.csv,
@@ -45,7 +51,6 @@ def open_source(choice: SourceChoice) -> Source:
     if len(given) > 1:
         raise InputError(f"{' and '.join(given)} are given: choose one way to name the images")
     _check_companions(choice, given[0])
-    return _opened(choice)
 
 
 def check_outside(out: Path, choice: SourceChoice) -> None:

@@ -58,6 +58,14 @@ def test_build_from_a_folder_and_all_the_rest(
         verify(out)
 
 
+def test_the_target_is_looked_at_before_the_source(photos: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="photos exists already"):
+        build(photos, SourceChoice(folder=tmp_path / "absent"), build_options())
+    with pytest.raises(InputError, match="absent cannot be read"):
+        build(tmp_path / "new" / "db", SourceChoice(folder=tmp_path / "absent"), build_options())
+    assert not (tmp_path / "new").exists()
+
+
 def test_build_from_a_list_with_class_names(photos: Path, tmp_path: Path) -> None:
     (tmp_path / "list.txt").write_text("bée/x y.png 1\nant/0.jpg 0\n")
     (tmp_path / "classes.txt").write_text("Ant\nBee and more\n")
