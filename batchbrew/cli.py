@@ -342,22 +342,27 @@ def lmdb_build(
         str, typer.Option(help="short: short side, aspect kept; squash, crop, pad: to a square; none.")
     ] = "short",
     side: Annotated[
-        int, typer.Option("--side", "--short-side", help="Pixels of the short side, or of the square.")
-    ] = 256,
+        int | None,
+        typer.Option(
+            "--side", "--short-side", help="Pixels of the short side, or of the square (default: 256)."
+        ),
+    ] = None,
     enlarge: Annotated[bool, typer.Option("--enlarge", help="Enlarge smaller images, too.")] = False,
     gray: Annotated[bool, typer.Option("--gray", help="Store one channel.")] = False,
     exif_orientation: Annotated[
         str, typer.Option(help="ignore, as published numbers had it, or apply.")
     ] = "ignore",
     encoding: Annotated[str, typer.Option(help="jpeg, png or raw pixels.")] = "jpeg",
-    quality: Annotated[int, typer.Option(help="JPEG quality, 1 to 100.")] = 95,
+    quality: Annotated[int | None, typer.Option(help="JPEG quality, 1 to 100 (default: 95).")] = None,
     recompress: Annotated[
         bool, typer.Option("--recompress", help="Code anew also what has the right size.")
     ] = False,
-    seed: Annotated[int, typer.Option(help="Seed of the shuffle.")] = 0,
+    seed: Annotated[int | None, typer.Option(help="Seed of the shuffle (default: 0).")] = None,
     shuffle: Annotated[bool, typer.Option(help="Shuffle, or keep the order of the source.")] = True,
     workers: Annotated[int | None, typer.Option(help="Threads (default: one for each core).")] = None,
-    shards: Annotated[int, typer.Option(help="Make so many LMDBs, in one folder, that are one set.")] = 1,
+    shards: Annotated[
+        int | None, typer.Option(help="Make so many LMDBs, in one folder, that are one set.")
+    ] = None,
     shard: Annotated[int | None, typer.Option(help="Make only this one of --shards, from 0.")] = None,
     max_bad: Annotated[
         int | None, typer.Option(help="End when more images cannot be used (default: any number may).")

@@ -45,36 +45,58 @@ def build(out: Path, choice: SourceChoice, options: BuildOptions) -> None:
 def build_options(
     *,
     mode: str = "short",
-    side: int = 256,
+    side: int | None = None,
     enlarge: bool = False,
     gray: bool = False,
     exif_orientation: str = "ignore",
     encoding: str = "jpeg",
-    quality: int = 95,
+    quality: int | None = None,
     recompress: bool = False,
-    seed: int = 0,
+    seed: int | None = None,
     shuffle: bool = True,
     max_bad: int | None = None,
     strict: bool = False,
     workers: int | None = None,
-    shards: int = 1,
+    shards: int | None = None,
     shard: int | None = None,
     resume: bool = False,
     force: bool = False,
     check_space: bool = True,
 ) -> BuildOptions:
-    """What the options of the command line ask for. Raises InputError for what cannot be."""
+    """What the options of the command line ask for. None: not given.
+
+    Raises InputError for what cannot be, and for an option that would have no effect.
+    """
     if exif_orientation not in ("apply", "ignore"):
         raise InputError(f"--exif-orientation {exif_orientation!r} is not known: give apply or ignore")
     if strict and max_bad:
         raise InputError(f"--strict allows no unreadable image and --max-bad {max_bad}: give one of them")
+    without_effect = {
+        "--side goes with a --mode that scales, not with none": mode == "none" and side is not None,
+        "--enlarge goes with --mode short or pad, not with none": mode == "none" and enlarge,
+        f"--quality is of JPEGs, not of --encoding {encoding}": encoding != "jpeg" and quality is not None,
+        "--seed is of the shuffle, which --no-shuffle leaves out": not shuffle and seed is not None,
+        "--shard is one of --shards, which is not given": shard is not None and shards is None,
+    }
+    for problem, given in without_effect.items():
+        if given:
+            raise InputError(f"{problem}: it would have no effect; leave one of them out")
     exif = exif_orientation == "apply"
     return BuildOptions(
-        images=ImageOptions(mode, side, enlarge, gray, exif, encoding, quality, recompress),
-        seed=seed if shuffle else None,
+        images=ImageOptions(
+            mode,
+            ImageOptions.side if side is None else side,
+            enlarge,
+            gray,
+            exif,
+            encoding,
+            ImageOptions.quality if quality is None else quality,
+            recompress,
+        ),
+        seed=(0 if seed is None else seed) if shuffle else None,
         workers=workers,
         max_bad=0 if strict else max_bad,
-        shards=shards,
+        shards=1 if shards is None else shards,
         shard=shard,
         resume=resume,
         force=force,

@@ -96,10 +96,12 @@ def _open_val(
     place: Path, around: list[Path], devkit: Path | None, labels: Path | None, progress: Progress | None
 ) -> Opened:
     if labels is None and place.is_dir() and any(SYNSET.fullmatch(name) for name in _names_in(place)):
+        _refuse_needless(devkit, f"{place} has class folders, which are the labels")
         return open_folder(place)
     images = flat_images(place, progress)
     try:
         if labels is None and any(SYNSET.fullmatch(name.partition("/")[0]) for name in images.names):
+            _refuse_needless(devkit, f"{place} has class folders, which are the labels")
             images.close()
             return open_archive(place, progress)
         if labels is None and devkit is None:
@@ -108,6 +110,7 @@ def _open_val(
             assert devkit is not None
             return _with_ground_truth(images, read_devkit(devkit), f"{devkit}, {GROUND_TRUTH}")
         if is_solution(labels):
+            _refuse_needless(devkit, f"{labels} has the synsets itself")
             solved, synsets = read_solution(labels)
             return images.labelled(solved, labels, synsets)
         if bare_labels(labels) is not None:
@@ -119,6 +122,11 @@ def _open_val(
     except BaseException:
         images.close()
         raise
+
+
+def _refuse_needless(devkit: Path | None, why: str) -> None:
+    if devkit is not None:
+        raise InputError(f"{why}: the development kit {devkit} would have no effect, leave it out")
 
 
 def _find_labels(place: Path, around: list[Path]) -> tuple[Path | None, Path | None]:

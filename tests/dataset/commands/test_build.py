@@ -115,6 +115,12 @@ def test_the_lmdb_is_no_part_of_its_source(photos: Path, tmp_path: Path, option:
     [
         ({"exif_orientation": "turn"}, "--exif-orientation 'turn' is not known: give apply or ignore"),
         ({"strict": True, "max_bad": 3}, "--strict allows no unreadable image and --max-bad 3"),
+        ({"mode": "none", "side": 256}, "--side goes with a --mode that scales, not with none: it would"),
+        ({"mode": "none", "enlarge": True}, "--enlarge goes with --mode short or pad, not with none"),
+        ({"encoding": "raw", "quality": 95}, "--quality is of JPEGs, not of --encoding raw"),
+        ({"encoding": "png", "quality": 50}, "--quality is of JPEGs, not of --encoding png"),
+        ({"shuffle": False, "seed": 0}, "--seed is of the shuffle, which --no-shuffle leaves out"),
+        ({"shard": 0}, "--shard is one of --shards, which is not given"),
     ],
 )
 def test_options_that_make_no_sense(given: dict[str, Any], complaint: str) -> None:
@@ -123,6 +129,9 @@ def test_options_that_make_no_sense(given: dict[str, Any], complaint: str) -> No
 
 
 def test_options_reach_the_build() -> None:
+    assert build_options() == BuildOptions(ImageOptions(side=256, quality=95), seed=0, shards=1)
+    given = build_options(side=64, quality=70, seed=4, shards=3, shard=0)
+    assert given == BuildOptions(ImageOptions(side=64, quality=70), seed=4, shards=3, shard=0)
     assert build_options(strict=True, shuffle=False, exif_orientation="apply", gray=True) == BuildOptions(
         ImageOptions(exif=True, gray=True), seed=None, max_bad=0
     )

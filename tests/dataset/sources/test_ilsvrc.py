@@ -130,6 +130,10 @@ def test_val_in_class_folders(tmp_path: Path, form: str) -> None:
     else:
         make_files(path, files)
     source = open_ilsvrc(path, "val")
+    with pytest.raises(
+        InputError, match=r"class folders, which are the labels: the development kit .* no eff"
+    ):
+        open_ilsvrc(path, "val", devkit=tmp_path / "kit")
     assert {entry.path[10:]: entry.label for entry in source.entries} == dict(zip(VAL, LABELS, strict=True))
     assert source.class_names == SORTED
 
@@ -141,6 +145,8 @@ def test_val_as_kaggle_has_it(tmp_path: Path, named: str, beside: bool) -> None:
     rows = [f"{Path(name).stem},{SORTED[label]} 1 2 3 4 {SORTED[label]} 5 6 7 8 " for name, label in EXPECTED]
     solution = tmp_path / ("LOC_val_solution.csv" if beside else "x.csv")
     solution.write_text("\n".join(["ImageId,PredictionString", *reversed(rows), ""]))
+    with pytest.raises(InputError, match=r"csv has the synsets itself: the development kit .* no effect"):
+        open_ilsvrc(tmp_path / named, "val", devkit=tmp_path, labels=solution)
     source = open_ilsvrc(tmp_path / named, "val", labels=None if beside else solution)
     assert list(source.entries) == EXPECTED
     assert [source.read(number) for number in range(7)] == list(VAL.values())
