@@ -163,7 +163,10 @@ def _print_report(report: BuildReport) -> None:
         table.add_row(escape(printable(kind)), f"{count:,}")
     table.add_row("order", "the source's" if first.seed is None else f"shuffled with seed {first.seed}")
     table.add_row("size", f"{sum(each.total_bytes for each in built) / 2**20:,.1f} MiB")
-    table.add_row("time", f"{report.seconds:,.1f} s ({report.made / report.seconds:,.0f} images/s)")
+    if report.made:
+        table.add_row("time", f"{report.seconds:,.1f} s ({report.made / report.seconds:,.0f} images/s)")
+    else:
+        table.add_row("time", "nothing was left to make: it was complete already")
     Console().print(table)
     _print_bad("quarantined", unreadable, report.path)
     _print_bad("refused", refused, report.path)

@@ -66,6 +66,16 @@ def test_the_target_is_looked_at_before_the_source(photos: Path, tmp_path: Path)
     assert not (tmp_path / "new").exists()
 
 
+def test_a_complete_lmdb_that_is_resumed_is_said_to_be_complete(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for expected in ("images/s", "nothing was left to make: it was complete already"):
+        build(tmp_path / "db", SourceChoice(folder=photos), build_options(side=32, resume=True))
+        shown = capsys.readouterr().out
+        assert expected in shown
+    assert "images/s" not in shown
+
+
 def test_build_from_a_list_with_class_names(photos: Path, tmp_path: Path) -> None:
     (tmp_path / "list.txt").write_text("bée/x y.png 1\nant/0.jpg 0\n")
     (tmp_path / "classes.txt").write_text("Ant\nBee and more\n")
