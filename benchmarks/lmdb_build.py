@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Images a second of `batchbrew lmdb build` and of Caffe's own convert_imageset, on the same photographs.
 
-    .venv/bin/python benchmarks/lmdb_build.py --photographs DIR [--made DIR] [--count 2000] [--rounds 3]
+    .venv/bin/python benchmarks/lmdb_build.py --photographs DIR [--made DIR] [--count 6000] [--rounds 3]
     .venv/bin/python benchmarks/lmdb_build.py --images DIR --list FILE
 
 The first cuts a set of JPEGs, mixed like ImageNet's, out of large photographs (photo_mix.py), in --made or in a
@@ -74,7 +74,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--made", type=Path, help="where that set is kept; one that is there is taken as it is"
     )
-    parser.add_argument("--count", type=int, default=2000, help="images of the set")
+    parser.add_argument("--count", type=int, default=6000, help="images of the set")
     parser.add_argument("--images", type=Path)
     parser.add_argument("--list", type=Path)
     parser.add_argument("--rounds", type=int, default=3)
