@@ -44,7 +44,9 @@ def test_info_counts_itself_where_the_description_disagrees(built: Path) -> None
 
 
 def test_info_names_a_damaged_record(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="record 00000000 is not a Datum message; `batchbrew lmdb verify` lists"):
+    with pytest.raises(
+        InputError, match="record 00000000 is not a Datum message; `batchbrew lmdb verify` lists"
+    ):
         lmdb_info(write_lmdb(tmp_path / "db", [b"\xff\xff"]))
 
 
