@@ -165,6 +165,7 @@ def test_other_class_names_are_refused(breaking: Breaking, tmp_path: Path) -> No
     build_lmdb(breaking, out, replace(PLAIN, resume=True))
     with pytest.raises(InputError, match="exists already"):
         build_lmdb(breaking, out, others)
+    assert build_lmdb(breaking, out, replace(PLAIN, resume=True)).made == 0
     described = read_description(out)
     assert described is not None and described.class_names == ["a", "b", "c"]
 

@@ -87,6 +87,7 @@ def test_lmdbs_and_builds_of_them_are_no_classes(tmp_path: Path) -> None:
     for bad, start in zip(source.refused, refused, strict=True):
         assert str(bad).startswith(start)
     names = [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()]
+    names += [f"{name}/" for name in databases]
     for prefix in ("", "./around/"):
         archive = open_archive(
             write(
