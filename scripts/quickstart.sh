@@ -13,7 +13,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 checkout=$PWD
 
 short_side=112
-iterations=1400
+iterations=1000
 name=quickstart
 if [ "${QUICK:-0}" != 0 ]; then
   iterations=60
