@@ -10,8 +10,8 @@ from pathlib import Path
 from types import CodeType, ModuleType, TracebackType
 from typing import Any
 
+from batchbrew.allocator import keep_freed_tensors
 from batchbrew.caffe import alias
-from batchbrew.caffe.allocator import keep_freed_memory
 from batchbrew.errors import BatchBrewError, InputError
 
 USAGE = """\
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str]) -> None:
     except BaseException as error:  # a syntax error, say
         _begin_traceback_at_script(error)
         raise
-    keep_freed_memory()
+    keep_freed_tensors()
     _run(*program)
 
 

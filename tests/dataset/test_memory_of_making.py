@@ -22,7 +22,7 @@ FIRST = "10111111010" + 3 * SAME_LUMA + "01100" + "101100"
 MAKE = """
 import concurrent.futures, json, resource, sys
 import cv2
-from batchbrew.dataset.allocator import keep_freed_pictures
+from batchbrew.allocator import keep_freed_pictures
 from batchbrew.dataset.image_options import ImageOptions
 from batchbrew.dataset.images import ImageError
 from batchbrew.dataset.making import make

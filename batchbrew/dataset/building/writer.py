@@ -14,7 +14,7 @@ from pathlib import Path
 import cv2
 import lmdb
 
-from batchbrew.dataset.allocator import keep_freed_pictures
+from batchbrew.allocator import keep_freed_pictures
 from batchbrew.dataset.building.describing import check_totals, describe
 from batchbrew.dataset.building.growing import Growing
 from batchbrew.dataset.building.job import Job, job_of
