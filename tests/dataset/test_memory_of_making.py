@@ -20,7 +20,7 @@ SAME = 4 * SAME_LUMA + 2 * SAME_CHROMA
 FIRST = "10111111010" + 3 * SAME_LUMA + "01100" + "101100"
 
 MAKE = """
-import concurrent.futures, json, resource, sys
+import concurrent.futures, json, re, sys
 import cv2
 from batchbrew.allocator import keep_freed_pictures
 from batchbrew.dataset.image_options import ImageOptions
@@ -43,7 +43,9 @@ def made(path):
 
 with concurrent.futures.ThreadPoolExecutor(8) as pool:
     results = list(pool.map(made, sys.argv[1:]))
-print(json.dumps([results, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))
+# Not ru_maxrss: that counts what the process that started this one had.
+peak = re.search(r"VmHWM:\\s+([0-9]+) kB", open("/proc/self/status").read())
+print(json.dumps([results, int(peak[1]) / 1024]))
 """
 
 
