@@ -14,9 +14,11 @@ checkout=$PWD
 
 short_side=112
 iterations=1000
+base_lr=0.05
 name=quickstart
 if [ "${QUICK:-0}" != 0 ]; then
   iterations=60
+  base_lr=0.02
   name=quickstart-quick
 fi
 
@@ -52,7 +54,7 @@ done
 step "4/6  The network: ResNet-10, pre-activation, for four classes"
 "$batchbrew" generate resnet --depth 10 --classes 4 --crop 96 \
   --train data/elpv_train_lmdb --val data/elpv_val_lmdb --batch 32 --device-batch 32 --bn-fraction 0.9 \
-  --iterations "$iterations" --base-lr 0.05 --weight-decay 0.0005 --test-interval $((iterations / 5)) \
+  --iterations "$iterations" --base-lr "$base_lr" --weight-decay 0.0005 --test-interval $((iterations / 5)) \
   --snapshot $((iterations / 5)) --seed 1 --out "models/$name"
 
 step "5/6  Training, $iterations iterations"
