@@ -47,7 +47,7 @@ for part in train val; do
     echo "data/elpv_${part}_lmdb is there already"
   else
     "$batchbrew" lmdb build --images "$images" --list "data/elpv/$part.txt" --classes data/elpv/classes.txt \
-      --short-side "$short_side" --out "data/elpv_${part}_lmdb"
+      --short-side "$short_side" --out "data/elpv_${part}_lmdb" --resume
   fi
 done
 
