@@ -85,7 +85,9 @@ def sample(kind, shape):
 
 def other_values(kind, data):
     if kind == "x":
-        return -1.7 * data
+        # a mask of indices stays one: Caffe writes where it points, unchecked
+        indices = np.all((data >= 0) & (data == np.floor(data)))
+        return data.max() - data if indices else -1.7 * data
     if kind == "positive":
         return 1 - data
     return 0 * data if kind == "ones" else (data + 1) % kind
