@@ -13,7 +13,8 @@ from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
 from batchbrew.dataset.images import ImageError, check_header, decode_stored
-from batchbrew.dataset.lmdb_file import LmdbCursor, LmdbDamage, LmdbFile
+from batchbrew.dataset.lmdb_cursor import LmdbCursor
+from batchbrew.dataset.lmdb_file import LmdbDamage, LmdbFile
 from batchbrew.dataset.record_index import RecordIndex
 from batchbrew.dataset.shards import DATA_FILE, lmdbs_in
 from batchbrew.errors import InputError, printable

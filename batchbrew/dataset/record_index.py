@@ -10,7 +10,8 @@ import threading
 from bisect import bisect_right
 from functools import lru_cache
 
-from batchbrew.dataset.lmdb_file import LmdbCursor, LmdbDamage, LmdbFile
+from batchbrew.dataset.lmdb_cursor import LmdbCursor
+from batchbrew.dataset.lmdb_file import LmdbDamage, LmdbFile
 
 RECENT_LEAVES = 64  # kept parsed: a thread that reads on has one
 

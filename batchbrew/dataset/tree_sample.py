@@ -8,11 +8,11 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
-from batchbrew.dataset.lmdb_file import LmdbCursor, LmdbDamage, LmdbFile, Page
+from batchbrew.dataset.lmdb_cursor import LmdbCursor
+from batchbrew.dataset.lmdb_file import LmdbDamage, LmdbFile, Page
 
-COUNTED_LEAVES = (
-    4  # for each record that is wanted, so many leaves are read to know how many records lie on them
-)
+# For each record that is wanted, so many leaves are read to know how many records lie on them.
+COUNTED_LEAVES = 4
 
 
 def spread_records(file: LmdbFile, wanted: int) -> Iterator[tuple[bytes, bytes]]:

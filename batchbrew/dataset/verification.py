@@ -3,63 +3,22 @@
 import contextlib
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from batchbrew.dataset.class_balance import label_warnings, labels_beyond
 from batchbrew.dataset.description import Description, read_description
-from batchbrew.dataset.duplicates import Fingerprints, Repeats
+from batchbrew.dataset.duplicates import Fingerprints
+from batchbrew.dataset.findings import NAMED_PROBLEMS, Verification
 from batchbrew.dataset.inspection import further
 from batchbrew.dataset.label_ranges import in_ranges
-from batchbrew.dataset.parallel import default_workers, ordered_map
+from batchbrew.dataset.overlap import compare_with, counted, pairs_shown
+from batchbrew.dataset.parallel import default_workers
 from batchbrew.dataset.progress import Progress
 from batchbrew.dataset.reader import LmdbReader, shown_key
-from batchbrew.dataset.record_check import CheckedRecord, check_record
+from batchbrew.dataset.record_check import checked_records
 from batchbrew.dataset.shards import lmdbs_in
 from batchbrew.errors import InputError
-
-NAMED_PROBLEMS = 20
-
-Size = tuple[int, int, int]
-"""Height, width and channels."""
-
-
-@dataclass
-class Verification:
-    """What `lmdb verify` found."""
-
-    records: int = 0
-    described: bool = True
-    """Whether there was a dataset.json to compare with, for each LMDB of a set."""
-    problem_count: int = 0
-    problems: list[str] = field(default_factory=list)
-    """The first ones, a line each."""
-    broken: bool = False
-    """Whether a data set could not be read to its end."""
-    warnings: list[str] = field(default_factory=list)
-    """What a data set should not have, and can be trained with, a line each."""
-    label_counts: dict[int, int] = field(default_factory=dict)
-    class_names: list[str] | None = None
-    sizes: Counter[Size] = field(default_factory=Counter)
-    repeats: Repeats | None = None
-    leaks: dict[str, Repeats] = field(default_factory=dict)
-    """Data set that was compared with → the pictures of it that are here too."""
-
-    def add_problem(self, problem: str, count: int = 1) -> None:
-        """A line that stands for so many."""
-        self.problem_count += count
-        if len(self.problems) < NAMED_PROBLEMS:
-            self.problems.append(problem)
-
-    def add_end(self, name: str, error: InputError, last: bytes | None, missing: int) -> None:
-        """Reading has ended early with `error`, behind the record `last`: always named, whatever came before."""
-        where = "before the first record" if last is None else f"behind record {shown_key(last)}"
-        self.broken = True
-        self.problem_count += 1
-        self.problems.append(
-            f"{name}{where} it cannot be read further, {missing:,} records are not checked: {error}"
-        )
 
 
 def verify_lmdb(
@@ -92,11 +51,15 @@ def verify_lmdb(
         _warn(found, reader)
         done = found.records
         for other_path, other in others:
-            leak = _compare_with(
-                found, pictures, reader, other_path, other, threads, further(progress, done, whole)
+            found.leaks[str(other_path)] = compare_with(
+                found,
+                pictures,
+                reader,
+                other,
+                threads,
+                further(progress, done, whole),
+                allow_duplicates=allow_duplicates,
             )
-            found.leaks[str(other_path)] = leak
-            _judge(found, leak, reader, other, allow_duplicates)
             done += other.count
     return found
 
@@ -117,7 +80,7 @@ def _verify_one(
     ends: list[InputError] = []
     with LmdbReader(path) as reader:
         description = _description(path, name, found)
-        for records, record in enumerate(_checked(reader, digest.update, workers, ends), start=1):
+        for records, record in enumerate(checked_records(reader, digest.update, workers, ends), start=1):
             labels[record.label] += 1
             pictures.add(record.fingerprint, record.label)
             if record.size is not None:
@@ -156,31 +119,6 @@ def _verify_one(
         found.label_counts[label] = found.label_counts.get(label, 0) + count
 
 
-def _checked(
-    reader: LmdbReader, update: Callable[[bytes], None] | None, workers: int, ends: list[InputError]
-) -> Iterator[CheckedRecord]:
-    """All records in order, decoded by threads; `update` gets every key and value.
-
-    Where they cannot be read to the last, `ends` gets the reason.
-    """
-    checked = ordered_map(check_record, _in_order(reader, update, ends), workers)
-    with contextlib.closing(checked):
-        yield from checked
-
-
-def _in_order(
-    reader: LmdbReader, update: Callable[[bytes], None] | None, ends: list[InputError]
-) -> Iterator[tuple[bytes, bytes]]:
-    try:
-        for key, value in reader.items():
-            if update is not None:
-                update(key)
-                update(value)
-            yield key, value
-    except InputError as error:
-        ends.append(error)
-
-
 def _description(path: Path, name: str, found: Verification) -> Description | None:
     try:
         return read_description(path)
@@ -217,64 +155,5 @@ def _warn(found: Verification, reader: LmdbReader) -> None:
     repeats = found.repeats
     if repeats is not None and repeats.pictures:
         found.warnings.append(
-            f"{_counted(repeats)} repeat another one{_pairs(found, repeats, reader, reader)}"
+            f"{counted(repeats)} repeat another one{pairs_shown(found, repeats, reader, reader)}"
         )
-
-
-def _compare_with(
-    found: Verification,
-    pictures: Fingerprints,
-    reader: LmdbReader,
-    path: Path,
-    other: LmdbReader,
-    workers: int,
-    progress: Progress | None,
-) -> Repeats:
-    """Decode `other`; its pictures that are among `pictures` too."""
-    others, damaged, done, ends = Fingerprints(), 0, 0, list[InputError]()
-    last: bytes | None = None
-    for done, record in enumerate(_checked(other, None, workers, ends), start=1):
-        others.add(record.fingerprint, record.label)
-        last = record.key
-        damaged += record.size is None
-        if progress is not None:
-            progress(done, other.count, found.problem_count)
-    for end in ends:
-        found.add_end(f"{path}: ", end, last, other.count - done)
-    if damaged:
-        found.add_problem(
-            f"{damaged} records of {path} cannot be decoded, and are not compared: verify it by itself",
-            damaged,
-        )
-    return pictures.repeated_in(others)
-
-
-def _judge(
-    found: Verification, leak: Repeats, reader: LmdbReader, other: LmdbReader, allow_duplicates: bool
-) -> None:
-    if not leak.pictures:
-        return
-    text = f"{_counted(leak)} of {other.path} are in {reader.path} too{_pairs(found, leak, reader, other)}"
-    if allow_duplicates:
-        found.warnings.append(text)
-    else:
-        found.add_problem(text, leak.pictures)
-
-
-def _counted(repeats: Repeats) -> str:
-    details = []
-    if repeats.stored_alike:
-        details.append(f"{repeats.stored_alike:,} of them byte for byte")
-    if repeats.labelled_otherwise:
-        details.append(f"{repeats.labelled_otherwise:,} with another label")
-    return f"{repeats.pictures:,} pictures" + (f" ({', '.join(details)})" if details else "")
-
-
-def _pairs(found: Verification, repeats: Repeats, first: LmdbReader, second: LmdbReader) -> str:
-    if found.broken:  # then numbers do not lead to records
-        return ""
-    pairs = [
-        f"{shown_key(second.item(copy)[0])} = {shown_key(first.item(original)[0])}"
-        for original, copy in repeats.first
-    ]
-    return ": " + "; ".join(pairs) + ("; ..." if repeats.pictures > len(pairs) else "")

@@ -8,7 +8,8 @@ from pathlib import Path
 import lmdb
 import pytest
 
-from batchbrew.dataset.lmdb_file import LmdbCursor, LmdbDamage, LmdbFile
+from batchbrew.dataset.lmdb_cursor import LmdbCursor
+from batchbrew.dataset.lmdb_file import LmdbDamage, LmdbFile
 
 PAGE = 4096
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from batchbrew.dataset import mapped_file
-from batchbrew.dataset.lmdb_file import LmdbCursor, LmdbFile
+from batchbrew.dataset.lmdb_cursor import LmdbCursor
+from batchbrew.dataset.lmdb_file import LmdbFile
 from batchbrew.dataset.mapped_file import MappedFile
 from batchbrew.dataset.reader import LmdbReader
 from batchbrew.errors import InputError

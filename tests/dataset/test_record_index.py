@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from batchbrew.dataset.lmdb_file import LmdbCursor, LmdbDamage, LmdbFile
+from batchbrew.dataset.lmdb_cursor import LmdbCursor
+from batchbrew.dataset.lmdb_file import LmdbDamage, LmdbFile
 from batchbrew.dataset.record_index import RecordIndex, _Walk
 from tests.dataset.test_lmdb_file import number_of_leaf, one_leaf, put_meta, put_node, written
 

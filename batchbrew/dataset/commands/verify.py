@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from batchbrew.dataset.class_balance import named_label
+from batchbrew.dataset.findings import Verification
 from batchbrew.dataset.progress import reporting
-from batchbrew.dataset.verification import Verification, verify_lmdb
+from batchbrew.dataset.verification import verify_lmdb
 from batchbrew.errors import InputError
 
 SHOWN_SIZES = 3
