@@ -442,11 +442,12 @@ def lmdb_show(
         int | None, typer.Option(min=0, help="Draw them with this seed (default: evenly spread).")
     ] = None,
     label: Annotated[int | None, typer.Option(min=0, help="Of this label only, drawn.")] = None,
+    force: ForceOption = False,
 ) -> None:
     """Draw records of an LMDB on one sheet. Example: `batchbrew lmdb show data/train_lmdb --out sheet.png`"""
     from batchbrew.dataset.commands.show import show
 
-    show(db, out, count, seed, label)
+    show(db, out, count, seed, label, force=force)
 
 
 @lmdb_app.command("export")

@@ -1,9 +1,9 @@
 """A picture of some records of an LMDB with their labels, to see whether they belong together."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import cast
+from typing import NamedTuple, cast
 
 import cv2
 import numpy as np
@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 
 from batchbrew import atomic
 from batchbrew.dataset.derivation import Parent
-from batchbrew.dataset.images import Image
-from batchbrew.dataset.inspection import naming
+from batchbrew.dataset.images import Image, ImageError
 from batchbrew.dataset.progress import Progress
-from batchbrew.dataset.reader import LmdbReader, Record, parse_datum
+from batchbrew.dataset.reader import LmdbReader, Record, parse_datum, shown_key
 from batchbrew.dataset.sources import permutation
 from batchbrew.errors import InputError
 
@@ -24,6 +23,14 @@ GAP = 4
 MAX_RECORDS = 1000
 
 
+class Shown(NamedTuple):
+    """What is on a sheet, and what should be."""
+
+    records: int
+    left_out: Sequence[str]
+    """Records that are damaged, each with what is wrong with it."""
+
+
 def write_contact_sheet(
     path: Path,
     out: Path,
@@ -31,30 +38,48 @@ def write_contact_sheet(
     *,
     seed: int | None = None,
     label: int | None = None,
+    force: bool = False,
     progress: Progress | None = None,
-) -> int:
-    """Write a PNG with `count` records of the data set `path`, in its order; returns how many are on it.
+) -> Shown:
+    """Write a PNG with `count` records of the data set `path`, in its order.
 
     They are evenly spread, or drawn by `seed`. Of one `label`, they are always drawn (by seed 0): records are looked at
-    in a random order until enough have that label, as nobody knows where those lie.
+    in a random order until enough have that label, as nobody knows where those lie. Damaged ones are left out. Raises
+    InputError if none can be shown, or something would be overwritten without `force`.
     """
     if not 1 <= count <= MAX_RECORDS:
         raise InputError(f"{count} records cannot be shown: give 1 to {MAX_RECORDS}")
     if out.suffix.lower() != ".png":
         raise InputError(f"{out} is not a name for a PNG file: let it end in .png")
+    if out.exists() and not force:
+        raise InputError(f"{out} exists already: choose another name, or replace it with --force")
     with LmdbReader(path) as reader:
         names = Parent.at(path, reader.count).class_names
+        left_out: list[str] = []
         if label is not None:
-            numbers = _of_label(reader, label, count, seed or 0, progress)
+            numbers = _of_label(reader, label, count, seed or 0, left_out, progress)
         elif seed is not None:
             numbers = sorted(permutation(reader.count, seed)[:count])
         else:
             numbers = _spread(reader.count, count)
-        records = [reader.parse(*reader.item(number)) for number in numbers]
+        records = list(_readable(reader, numbers, left_out))
+    if not records:
+        raise InputError(
+            f"none of {len(left_out):,} records of {path} can be shown: {left_out[0]}; `batchbrew lmdb verify` lists "
+            "all that is wrong"
+        )
     done, data = cv2.imencode(".png", contact_sheet(records, names))
     assert done
     atomic.write_file(out, data.tobytes())
-    return len(records)
+    return Shown(len(records), left_out)
+
+
+def _readable(reader: LmdbReader, numbers: Sequence[int], left_out: list[str]) -> Iterator[Record]:
+    for number in numbers:
+        try:
+            yield reader.parse(*reader.item(number))
+        except InputError as error:
+            left_out.append(f"number {number:,}, {error}")
 
 
 def _spread(records: int, count: int) -> list[int]:
@@ -62,15 +87,20 @@ def _spread(records: int, count: int) -> list[int]:
     return [int(place * step) for place in range(min(count, records))]
 
 
-def _of_label(reader: LmdbReader, label: int, count: int, seed: int, progress: Progress | None) -> list[int]:
+def _of_label(
+    reader: LmdbReader, label: int, count: int, seed: int, left_out: list[str], progress: Progress | None
+) -> list[int]:
+    """Numbers of records; those of which the label cannot be read go to `left_out`."""
     found: list[int] = []
     for done, number in enumerate(permutation(reader.count, seed), start=1):
         key, value = reader.item(number)
-        with naming(reader.path, key):
+        try:
             if parse_datum(value).label == label:
                 found.append(number)
+        except ImageError as error:
+            left_out.append(f"number {number:,}, {reader.path}: record {shown_key(key)} {error}")
         if progress is not None:
-            progress(done, reader.count, 0)
+            progress(done, reader.count, len(left_out))
         if len(found) == count:
             break
     if not found:

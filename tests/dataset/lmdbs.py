@@ -48,3 +48,12 @@ def pixel_lmdb(path: Path, labels: Iterable[int], first: int = 0) -> Path:
             for number, label in enumerate(labels)
         ),
     )
+
+
+def break_page_of(path: Path, key: bytes) -> None:
+    """The page of the tree that holds the record's key no longer says that it is one."""
+    content = bytearray((path / "data.mdb").read_bytes())
+    pages = {at // 4096 for at in range(len(content)) if content.startswith(key, at)}
+    for page in pages:
+        content[4096 * page : 4096 * page + 16] = bytes(16)
+    (path / "data.mdb").write_bytes(content)

@@ -13,7 +13,7 @@ from batchbrew.dataset.images import Image
 from batchbrew.dataset.reader import Record
 from batchbrew.dataset.sources import Entry, FilesSource
 from batchbrew.errors import InputError
-from tests.dataset.lmdbs import pixel_lmdb
+from tests.dataset.lmdbs import break_page_of, change, pixel_lmdb, raw_datum
 from tests.dataset.pictures import write_pictures
 
 
@@ -51,11 +51,11 @@ def test_floats_and_other_numbers_of_channels() -> None:
 def test_png_is_written(tmp_path: Path) -> None:
     entries = [Entry(name, 0) for name in write_pictures(tmp_path, 5)]
     build_lmdb(FilesSource(entries, tmp_path, ["x"]), tmp_path / "db")
-    assert write_contact_sheet(tmp_path / "db", tmp_path / "new" / "sheet.png", 4) == 4
+    assert write_contact_sheet(tmp_path / "db", tmp_path / "new" / "sheet.png", 4) == (4, [])
     sheet = cv2.imread(str(tmp_path / "new" / "sheet.png"))
     assert sheet is not None
     assert sheet.shape[1] == 2 * (TILE + GAP) + GAP
-    assert write_contact_sheet(tmp_path / "db", tmp_path / "all.png", 99) == 5
+    assert write_contact_sheet(tmp_path / "db", tmp_path / "all.png", 99).records == 5
     for count, name in ((0, "a.png"), (1001, "a.png"), (1, "a.jpg")):
         with pytest.raises(InputError):
             write_contact_sheet(tmp_path / "db", tmp_path / name, count)
@@ -70,7 +70,7 @@ def shown(monkeypatch: pytest.MonkeyPatch, db: Path, out: Path, count: int, **op
         return np.zeros((1, 1, 3), np.uint8)
 
     monkeypatch.setattr(contact_sheet_module, "contact_sheet", sheet)
-    assert write_contact_sheet(db, out, count, **options) == len(found)
+    assert write_contact_sheet(db, out, count, force=True, **options) == (len(found), [])
     return found
 
 
@@ -90,4 +90,43 @@ def test_records_of_one_label(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert found == sorted(set(found)) != shown(monkeypatch, db, out, 4, label=3, seed=9)
     assert shown(monkeypatch, db, out, 25, label=3) == list(range(3, 50, 5))
     with pytest.raises(InputError, match="no record of label 7"):
-        write_contact_sheet(db, out, 4, label=7)
+        write_contact_sheet(db, out, 4, label=7, force=True)
+
+
+def test_a_picture_is_replaced_only_if_that_is_wanted(tmp_path: Path) -> None:
+    db, out = pixel_lmdb(tmp_path / "db", [0]), tmp_path / "mine.png"
+    out.write_bytes(b"precious")
+    with pytest.raises(
+        InputError, match=r"mine\.png exists already: choose another name, or replace it with --f"
+    ):
+        write_contact_sheet(db, out, 1)
+    assert out.read_bytes() == b"precious"
+    write_contact_sheet(db, out, 1, force=True)
+    assert cv2.imread(str(out)) is not None
+
+
+def test_damaged_records_are_left_out_and_told_of(tmp_path: Path) -> None:
+    db, out = pixel_lmdb(tmp_path / "db", [0, 1, 2, 1]), tmp_path / "sheet.png"
+    change(db, b"00000001_p1.png", b"\xff")
+    change(db, b"00000002_p2.png", raw_datum(1, 2, 2, b"xyz", label=2).SerializeToString())
+    shown = write_contact_sheet(db, out, 4)
+    assert shown.records == 2
+    assert shown.left_out == [
+        f"number 1, {db}: record 00000001_p1.png is not a Datum message",
+        f"number 2, {db}: record 00000002_p2.png has 3 values for a size of 1×2×2",
+    ]
+    sheet = cv2.imread(str(out))
+    assert sheet is not None
+    assert sheet.shape[1] == 2 * (TILE + GAP) + GAP
+    assert write_contact_sheet(db, out, 4, label=1, force=True) == (1, shown.left_out[:1])
+    with pytest.raises(InputError, match=r"none of 2 records of .* can be shown: number 1, "):
+        write_contact_sheet(db, tmp_path / "none.png", 4, label=2)
+    assert not (tmp_path / "none.png").exists()
+
+
+def test_what_lies_behind_a_broken_page_is_told_of(tmp_path: Path) -> None:
+    db = pixel_lmdb(tmp_path / "db", [0] * 250)
+    break_page_of(db, b"00000249_p249.png")
+    shown = write_contact_sheet(db, tmp_path / "sheet.png", 5)
+    assert (shown.records, len(shown.left_out)) == (4, 1)
+    assert shown.left_out[0].startswith(f"number 200, {db} is damaged (page ")

@@ -9,7 +9,7 @@ from batchbrew.dataset.reader import LmdbReader
 from batchbrew.dataset.verification import verify_lmdb
 from batchbrew.errors import InputError
 from batchbrew.proto import caffe_pb2
-from tests.dataset.lmdbs import change, pixel_lmdb, raw_datum, write_lmdb
+from tests.dataset.lmdbs import break_page_of, change, pixel_lmdb, raw_datum, write_lmdb
 from tests.dataset.pictures import encoded, picture
 
 
@@ -155,15 +155,6 @@ def test_a_picture_in_two_shards_is_found(built: Path, tmp_path: Path) -> None:
     assert (found.problems, found.repeats is not None and found.repeats.pictures) == ([], 6)
     with LmdbReader(built) as reader:
         assert len(found.warnings[0].split(";")) == reader.count
-
-
-def break_page_of(path: Path, key: bytes) -> None:
-    """The page of the tree that holds the record's key no longer says that it is one."""
-    content = bytearray((path / "data.mdb").read_bytes())
-    pages = {at // 4096 for at in range(len(content)) if content.startswith(key, at)}
-    for page in pages:
-        content[4096 * page : 4096 * page + 16] = bytes(16)
-    (path / "data.mdb").write_bytes(content)
 
 
 def test_of_a_broken_tree_the_records_before_are_checked(tmp_path: Path) -> None:
