@@ -11,8 +11,9 @@
 #   sbatch --array=0-15 scripts/slurm_build_lmdb.sh --folder /data/photos/train --out /scratch/train_lmdb
 #
 # All options of `batchbrew lmdb build` go (docs/lmdb_building.md). A job that is requeued, or submitted again, goes on where
-# it was. All jobs must be of one array that begins at 0. /scratch/train_lmdb is read as one set when all have ended; to make one LMDB
-# of it: batchbrew lmdb merge /scratch/train_lmdb/* --out /scratch/train_lmdb_merged
+# it was; to submit some of them again, say how many shards there are: BATCHBREW_SHARDS=16 sbatch --array=3,7 ...
+# /scratch/train_lmdb is read as one set when all have ended; to make one LMDB of it:
+# batchbrew lmdb merge /scratch/train_lmdb /scratch/train_lmdb_merged
 set -euo pipefail
 
 : "${SLURM_ARRAY_TASK_ID:?start it with sbatch --array=0-N}"
@@ -24,4 +25,4 @@ root=${BATCHBREW_ROOT:-${SLURM_SUBMIT_DIR:-$PWD}}
 }
 # The builder itself gets the scheduler's SIGTERM.
 exec "$root/scripts/build_lmdb.sh" "$@" --resume \
-  --shards "${SLURM_ARRAY_TASK_COUNT:?}" --shard "$SLURM_ARRAY_TASK_ID" --workers "${SLURM_CPUS_PER_TASK:-1}"
+  --shards "${BATCHBREW_SHARDS:-${SLURM_ARRAY_TASK_COUNT:?}}" --shard "$SLURM_ARRAY_TASK_ID" --workers "${SLURM_CPUS_PER_TASK:-1}"

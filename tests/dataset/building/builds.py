@@ -13,7 +13,7 @@ SMALL = BuildOptions(ImageOptions(side=24))
 
 def pictures_source(root: Path, count: int, *, bad: int = 0) -> FilesSource:
     """JPEGs of 96×64 pixels with labels 0, 1, 2, 0, ...; the last `bad` ones of them are not there."""
-    root.mkdir(exist_ok=True)
+    root.mkdir(parents=True, exist_ok=True)
     names = [*write_pictures(root, count - bad), *(f"absent {number}.jpg" for number in range(bad))]
     return FilesSource([Entry(name, number % 3) for number, name in enumerate(names)], root)
 
