@@ -25,7 +25,7 @@ def check_beforehand(out: Path, options: BuildOptions) -> None:
     partial = Partial(target)
     if partial.folder.is_dir():
         with working_on(target):
-            if partial.plan() is not None and not options.resume and not options.force:
+            if partial.is_begun() and not options.resume and not options.force:
                 refuse_interrupted(partial)
         return
     parent = next(each for each in target.absolute().parents if each.exists() or each.is_symlink())

@@ -83,7 +83,10 @@ class Growing:
         ]
 
     def grow(self, maker: Maker, workers: int, max_bad: int | None, meter: Meter | None) -> None:
-        """Add what is missing. Raises InputError where more than `max_bad` pictures, or all, cannot be used."""
+        """Add what is missing. Raises InputError where more than `max_bad` pictures, or all, cannot be used.
+
+        What the source has refused counts.
+        """
         start = self.position
         work: Work[Made | ImageError] = Work(
             count=len(self._order) - start,
@@ -91,13 +94,13 @@ class Growing:
             input_bytes=lambda number: maker.input_bytes(self._order[start + number]),
             result_bytes=made_bytes,
         )
+        self._refuse_too_many_bad(max_bad)  # of a build that is gone on with and may have fewer now
         self._tell(meter)
         committed = time.monotonic()
         with contextlib.closing(in_order(work, workers)) as results:
             for result in results:
                 self._take(result)
-                if max_bad is not None and self.quarantined > max_bad:
-                    raise InputError(self._too_many_bad(max_bad))
+                self._refuse_too_many_bad(max_bad)
                 self._tell(meter)
                 if time.monotonic() - committed > COMMIT_SECONDS:
                     self.writer.commit()
@@ -128,11 +131,15 @@ class Growing:
         if meter is not None:
             meter(self.position, len(self._order), self.quarantined, self.writer.total_bytes)
 
-    def _too_many_bad(self, max_bad: int) -> str:
-        return (
-            f"{self.quarantined:,} of the first {self.position:,} images cannot be used, where {max_bad:,} may be: "
-            f"{name_some(self.unreadable())}; mend the source and begin anew with --force, or go on with --resume "
-            "and a larger --max-bad"
+    def _refuse_too_many_bad(self, max_bad: int | None) -> None:
+        refused = len(self._source.refused)
+        if max_bad is None or self.quarantined + refused <= max_bad:
+            return
+        besides = f" besides {refused:,} that are refused" if refused else ""
+        raise InputError(
+            f"{self.quarantined:,} of the first {self.position:,} images cannot be used{besides}, where {max_bad:,} "
+            f"may be left out: {name_some(self.unreadable())}; mend the source and begin anew with --force, or go on "
+            "with --resume and a larger --max-bad"
         )
 
 

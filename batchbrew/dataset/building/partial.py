@@ -21,10 +21,12 @@ from typing import Any, NoReturn
 
 from batchbrew import atomic
 from batchbrew.dataset.building.exchange import exchange
+from batchbrew.dataset.description import FILE_NAME
 from batchbrew.dataset.shards import DATA_FILE, UNFINISHED
 from batchbrew.errors import InputError
 
 LOCK, PLAN, JOURNAL, GROWING, WHOLE = "lock", "plan.json", "journal.jsonl", "lmdb", "whole"
+LMDB_NAMES = {DATA_FILE, "lock.mdb", FILE_NAME}
 SHARD_NAME = re.compile(r"shard-\d{5}-of-\d{5}" + f"({re.escape(UNFINISHED)})?")
 
 
@@ -50,23 +52,30 @@ class Partial:
         """Is nothing missing but the last step?"""
         return (self.folder / WHOLE).is_dir()
 
-    def plan(self) -> dict[str, Any] | None:
-        """What was begun here; None: nothing. Raises InputError if what lies here is no build of ours."""
+    def is_begun(self) -> bool:
+        """Is there a build to go on with, or to drop? Raises InputError if what lies here is no build of ours."""
+        if (self.folder / PLAN).exists():
+            return True
+        others = [name for name in _names_in(self.folder) if not _ours_without_plan(name)]
+        if others:
+            raise InputError(
+                f"{self.folder} is in the way: it holds {others[0]!r}, which no interrupted build leaves; "
+                "move it elsewhere"
+            )
+        return False
+
+    def plan(self) -> dict[str, Any]:
+        """What was begun here. Raises InputError if nobody can tell."""
         path = self.folder / PLAN
         try:
             plan = json.loads(path.read_text(encoding="utf-8"))
             if not isinstance(plan, dict):
                 raise ValueError(plan)
-        except FileNotFoundError:
-            others = [name for name in _names_in(self.folder) if not _ours_without_plan(name)]
-            if others:
-                raise InputError(
-                    f"{self.folder} is in the way: it holds {others[0]!r}, which no interrupted build leaves; "
-                    "move it elsewhere"
-                ) from None
-            return None
         except ValueError as error:
-            raise InputError(f"{path} makes no sense: begin anew with --force") from error
+            raise InputError(
+                f"{path} makes no sense, so the build cannot be gone on with: begin anew with --force and without "
+                "--resume"
+            ) from error
         return plan
 
     def begin(self, plan: dict[str, Any]) -> None:
@@ -123,8 +132,14 @@ def check_target(target: Path, force: bool) -> None:
         raise InputError(
             f"{target} exists already: choose another name, or replace it when the new one is whole, with --force"
         )
-    if target.is_symlink() or not target.is_dir() or not _only_an_lmdb(target):
+    if target.is_symlink() or not target.is_dir():
         raise InputError(f"{target} is no LMDB and is not replaced, --force or not: choose another name")
+    other = _not_of_an_lmdb(target)
+    if other is not None:
+        raise InputError(
+            f"{target} is no LMDB and is not replaced, --force or not, since it holds {other!r}, too: move that "
+            "elsewhere, or choose another name"
+        )
 
 
 def refuse_interrupted(partial: Partial) -> NoReturn:
@@ -134,11 +149,18 @@ def refuse_interrupted(partial: Partial) -> NoReturn:
     )
 
 
-def _only_an_lmdb(folder: Path) -> bool:
-    """One LMDB or a set of shards, not a folder in which somebody keeps several things."""
-    if (folder / DATA_FILE).is_file():
-        return True
-    return all(SHARD_NAME.fullmatch(name) for name in _names_in(folder))
+def _not_of_an_lmdb(folder: Path) -> str | None:
+    """What lies in a folder besides one LMDB, or besides a set of shards; None: nothing, or it is empty."""
+    names = _names_in(folder)
+    if DATA_FILE in names:
+        return next((name for name in names if name not in LMDB_NAMES), None)
+    for name in names:
+        if not SHARD_NAME.fullmatch(name):
+            return name
+        inner = None if name.endswith(UNFINISHED) else _not_of_an_lmdb(folder / name)
+        if inner is not None:
+            return f"{name}/{inner}"
+    return None
 
 
 def _names_in(folder: Path) -> list[str]:

@@ -90,13 +90,12 @@ class _Build:
                 partial.clear()  # what a build leaves that is killed after its last step
                 return
             check_target(target, options.force)
-            begun = partial.plan()
-            if begun is None or (options.force and not options.resume):
+            if not partial.is_begun() or (options.force and not options.resume):
                 if options.check_space:
                     check_space(target, job.order, self._made)
                 partial.begin(job.plan)
             else:
-                _check_going_on(partial, begun, job)
+                _check_going_on(partial, job)
             if not partial.whole:
                 self._complete(partial, job)
             check_target(target, options.force)  # made meanwhile by somebody else
@@ -125,7 +124,8 @@ class _Build:
         whole_meter, max_bad, done, bad, written = self._meter, job.options.max_bad, 0, 0, 0
         for number in range(job.options.shards):
             shard = job.shard(number)
-            left_bad = None if max_bad is None else max(max_bad - bad, 0)  # of the whole set
+            # Of the whole set; what is refused counts for all of it from the beginning.
+            left_bad = None if max_bad is None else max(max_bad - bad, len(job.source.refused))
             options = replace(shard.options, resume=True, force=False, check_space=False, max_bad=left_bad)
             shard = replace(shard, options=options)
             folder = partial.growing / shard_name(number, job.options.shards)
@@ -156,11 +156,11 @@ def _is_there(target: Path, job: Job) -> bool:
     return len(plans) == len(wanted) and not any(map(differences, plans, wanted))
 
 
-def _check_going_on(partial: Partial, begun: dict[str, object], job: Job) -> None:
+def _check_going_on(partial: Partial, job: Job) -> None:
     """Raises InputError unless an interrupted build may and can be gone on with."""
     if not job.options.resume:
         refuse_interrupted(partial)
-    if changed := differences(begun, job.plan):
+    if changed := differences(partial.plan(), job.plan):
         raise InputError(
             f"{partial.folder} is of another build and cannot be gone on with: {'; '.join(changed)}; give what was "
             "given then, or begin anew with --force"

@@ -51,7 +51,8 @@ def read_table(list_file: Path, root: Path) -> EntryTable:
         )
 
     def where(index: int) -> str:
-        text = next(text for number, text in _lines(list_file) if number == numbers[index])
+        # Nothing where it was a pipe, which is read once.
+        text = next((text for number, text in _lines(list_file) if number == numbers[index]), "")
         return f"{list_file}, line {numbers[index]}: {text[:SHOWN_CHARACTERS]!r}"
 
     refuse_contradictions(entries, root, where, numbers)

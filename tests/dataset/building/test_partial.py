@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from batchbrew.dataset.building.beforehand import check_beforehand
 from batchbrew.dataset.building.exchange import exchange
 from batchbrew.dataset.building.partial import Partial, check_target, working_on
 from batchbrew.dataset.building.writer import build_lmdb
@@ -49,6 +50,36 @@ def test_what_is_no_build_of_ours_is_left_alone(tmp_path: Path) -> None:
         with pytest.raises(InputError, match="holds 'my notes', which no interrupted build leaves"):
             build_lmdb(source, tmp_path / "out", options)
     assert mine.exists()
+
+
+def test_a_build_of_which_the_plan_cannot_be_read_is_dropped_with_force(tmp_path: Path) -> None:
+    source = pictures_source(tmp_path / "photos", 2)
+    partial, out = tmp_path / "out.partial", tmp_path / "out"
+    (partial / "lmdb").mkdir(parents=True)
+    (partial / "plan.json").write_text("{")
+    with pytest.raises(InputError, match="holds an interrupted build"):
+        check_beforehand(out, SMALL)
+    for options in (replace(SMALL, resume=True), replace(SMALL, resume=True, force=True)):
+        with pytest.raises(
+            InputError, match=r"plan\.json makes no sense, .*anew with --force and without --resume"
+        ):
+            build_lmdb(source, out, options)
+    check_beforehand(out, replace(SMALL, force=True))
+    build_lmdb(source, out, replace(SMALL, force=True))
+    assert names_in(tmp_path) == ["out", "photos"]
+
+
+@pytest.mark.parametrize("shards", [1, 2])
+def test_an_lmdb_beside_which_somebody_keeps_something_is_not_replaced(tmp_path: Path, shards: int) -> None:
+    source, out = pictures_source(tmp_path / "photos", 4), tmp_path / "out"
+    build_lmdb(source, out, replace(SMALL, shards=shards))
+    name = "notes.txt" if shards == 1 else "shard-00001-of-00002/notes.txt"
+    (out / name).touch()
+    with pytest.raises(
+        InputError, match=f"is no LMDB and is not replaced, .* holds '{name}', too: move that"
+    ):
+        build_lmdb(source, out, replace(SMALL, force=True))
+    assert (out / name).exists()
 
 
 @pytest.mark.parametrize("what", ["folder of LMDBs", "file", "link", "notes"])

@@ -142,7 +142,9 @@ def test_bad_images_end_a_build_only_where_that_was_asked_for(tmp_path: Path) ->
     strict = replace(SMALL, seed=None, max_bad=1, check_space=False)
     with pytest.raises(InputError) as caught:
         build_lmdb(source, out, strict)
-    assert "2 of the first 3 images cannot be used, where 1 may be: x.jpg cannot be read" in str(caught.value)
+    assert "2 of the first 3 images cannot be used, where 1 may be left out: x.jpg cannot be read" in str(
+        caught.value
+    )
     assert "y.jpg cannot be read" in str(caught.value)
     assert not out.exists()
     # The same, gone on with, may be more generous.
@@ -160,6 +162,18 @@ def test_what_is_refused_counts_as_bad(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"1 files are refused, where 0 may be: \.\./x.jpg leads out of"):
         build_lmdb(source, tmp_path / "out", replace(SMALL, max_bad=0))
     assert build_lmdb(source, tmp_path / "out", replace(SMALL, max_bad=1)).description.listed == 3
+
+
+def test_what_is_refused_and_what_is_quarantined_count_together(tmp_path: Path) -> None:
+    source = pictures_source(tmp_path / "photos", 9, bad=1)
+    source.refused = [Unreadable(f"{number}.jpg", -1, "is in no class") for number in range(2)]
+    for shards in (1, 3):
+        options, out = replace(SMALL, shards=shards), tmp_path / f"{shards}"
+        with pytest.raises(
+            InputError, match=r"1 of the first \d images cannot be used besides 2 that are refu"
+        ):
+            build_lmdb(source, out, replace(options, max_bad=2))
+        assert len(build_lmdb(source, out, replace(options, max_bad=3, resume=True)).descriptions) == shards
 
 
 @pytest.mark.parametrize(
