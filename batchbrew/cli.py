@@ -42,6 +42,8 @@ ShuffleOption = Annotated[
 ForceOption = Annotated[
     bool, typer.Option("--force", help="Replace what is there, when the new one is whole.")
 ]
+DbArgument = Annotated[Path, typer.Argument(help="The LMDB, or a folder of LMDBs that are one set.")]
+OutArgument = Annotated[Path, typer.Argument(help="The LMDB to make.")]
 RewriteSeedOption = Annotated[int, typer.Option(min=0, help="Another seed, another draw.")]
 
 
@@ -334,12 +336,22 @@ def lmdb_build(
     ilsvrc_val: Annotated[
         Path | None, typer.Option(help="Source: ILSVRC2012_img_val.tar, or a folder of its images.")
     ] = None,
-    devkit: Annotated[Path | None, typer.Option(help="ILSVRC2012_devkit_t12, for --ilsvrc-val.")] = None,
-    labels: Annotated[Path | None, typer.Option(help="val.txt instead of --devkit.")] = None,
-    tar: Annotated[Path | None, typer.Option(help="Source: a tar archive, a folder for each class.")] = None,
+    devkit: Annotated[
+        Path | None, typer.Option(help="For --ilsvrc-val: ILSVRC2012_devkit_t12, the folder or the .tar.gz.")
+    ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(help="For --ilsvrc-val: val.txt, LOC_val_solution.csv, or the kit's ground truth."),
+    ] = None,
+    tar: Annotated[
+        Path | None, typer.Option(help="Source: a tar archive with a folder, or an archive, for each class.")
+    ] = None,
     classes: Annotated[Path | None, typer.Option(help="Class names, one a line, in label order.")] = None,
     mode: Annotated[
-        str, typer.Option(help="short: short side, aspect kept; squash, crop, pad: to a square; none.")
+        str,
+        typer.Option(
+            help="short: short side, aspect kept; squash, crop, pad: to a square; none: as they are."
+        ),
     ] = "short",
     side: Annotated[
         int | None,
@@ -347,7 +359,9 @@ def lmdb_build(
             "--side", "--short-side", help="Pixels of the short side, or of the square (default: 256)."
         ),
     ] = None,
-    enlarge: Annotated[bool, typer.Option("--enlarge", help="Enlarge smaller images, too.")] = False,
+    enlarge: Annotated[
+        bool, typer.Option("--enlarge", help="Enlarge smaller images, too (short, pad).")
+    ] = False,
     gray: Annotated[bool, typer.Option("--gray", help="Store one channel.")] = False,
     exif_orientation: Annotated[
         str, typer.Option(help="ignore, as published numbers had it, or apply.")
@@ -367,7 +381,9 @@ def lmdb_build(
     max_bad: Annotated[
         int | None, typer.Option(help="End when more images cannot be used (default: any number may).")
     ] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="--max-bad 0.")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="End at the first unusable image: --max-bad 0.")
+    ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted build.")] = False,
     force: Annotated[
         bool, typer.Option("--force", help="Replace an LMDB when the new one is whole; drop a partial one.")
@@ -402,7 +418,7 @@ def lmdb_build(
 
 @lmdb_app.command("info")
 def lmdb_info(
-    db: Path,
+    db: DbArgument,
     full: Annotated[bool, typer.Option("--full", help="Look at every record, not at a thousand.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> None:
@@ -414,9 +430,10 @@ def lmdb_info(
 
 @lmdb_app.command("verify")
 def lmdb_verify(
-    db: Path,
+    db: DbArgument,
     against: Annotated[
-        list[Path] | None, typer.Option(help="A data set with no picture of this one; may be repeated.")
+        list[Path] | None,
+        typer.Option(help="A data set that shall share no picture with it; may be repeated."),
     ] = None,
     allow_duplicates: Annotated[
         bool, typer.Option("--allow-duplicates", help="Only warn of pictures that --against has, too.")
@@ -435,7 +452,7 @@ def lmdb_verify(
 
 @lmdb_app.command("show")
 def lmdb_show(
-    db: Path,
+    db: DbArgument,
     out: Annotated[Path, typer.Option(help="The PNG to write.")] = Path("lmdb.png"),
     count: Annotated[int, typer.Option(min=1, help="How many records.")] = 25,
     seed: Annotated[
@@ -452,7 +469,7 @@ def lmdb_show(
 
 @lmdb_app.command("export")
 def lmdb_export(
-    db: Path,
+    db: DbArgument,
     out: Annotated[Path, typer.Argument(help="The folder to make.")],
     by_class: Annotated[bool, typer.Option("--by-class", help="A folder for each class.")] = False,
     form: Annotated[str, typer.Option("--format", help="original, png or jpg.")] = "original",
@@ -473,7 +490,7 @@ def lmdb_export(
 
 @lmdb_app.command("mean")
 def lmdb_mean(
-    db: Path,
+    db: DbArgument,
     out: Annotated[Path, typer.Argument(help="The .binaryproto to write.")],
     crop: Annotated[int | None, typer.Option(help="Of the middle square with this side.")] = None,
     resize: Annotated[
@@ -494,7 +511,9 @@ def lmdb_mean(
 
 
 @lmdb_app.command("shuffle")
-def lmdb_shuffle(db: Path, out: Path, seed: RewriteSeedOption = 0, force: ForceOption = False) -> None:
+def lmdb_shuffle(
+    db: DbArgument, out: OutArgument, seed: RewriteSeedOption = 0, force: ForceOption = False
+) -> None:
     """Write the records of an LMDB in a random order. Example: `batchbrew lmdb shuffle sorted_lmdb train_lmdb`"""
     from batchbrew.dataset.commands.rewrite import shuffle
 
@@ -519,8 +538,8 @@ def lmdb_merge(
 
 @lmdb_app.command("subset")
 def lmdb_subset(
-    db: Path,
-    out: Path,
+    db: DbArgument,
+    out: OutArgument,
     count: Annotated[int | None, typer.Option(help="So many records.")] = None,
     fraction: Annotated[float | None, typer.Option(help="So much of the records, 0 to 1.")] = None,
     per_class: Annotated[int | None, typer.Option(help="So many records of each class, at most.")] = None,
@@ -545,7 +564,7 @@ def lmdb_subset(
 
 @lmdb_app.command("split")
 def lmdb_split(
-    db: Path,
+    db: DbArgument,
     outs: Annotated[list[Path], typer.Argument(metavar="OUT1 OUT2 ...", help="The LMDBs to make.")],
     fractions: Annotated[str, typer.Option(help="How much of it each gets: 0.9,0.1.")],
     stratified: Annotated[
