@@ -11,22 +11,27 @@ from batchbrew.caffe.blob import Blob
 from batchbrew.nets.shapes.registry import Refusal
 
 BYTES_PER_NUMBER = 4
-REFUSED_MEMORY = ("not enough memory", "can't allocate memory", "Storage size calculation overflowed")
+REFUSED_MEMORY = (
+    "not enough memory", "can't allocate memory", "Storage size calculation overflowed",
+    "CUDA error: out of memory", "CUDNN_STATUS_ALLOC_FAILED", "CUBLAS_STATUS_ALLOC_FAILED",
+)  # fmt: skip
 CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
 def available_bytes() -> int | None:
     """What the device can still give; None where nobody tells."""
-    if mode.device().type == "cuda":
-        free: int = torch.cuda.mem_get_info()[0]
-        return free
+    device = mode.device()
+    if device.type == "cuda":
+        free: int = torch.cuda.mem_get_info(device)[0]
+        # what PyTorch holds for tensors to come is not free for others
+        return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
     found = [_meminfo(), _address_space(), *map(_cgroup, CGROUP_LIMITS)]
     return min((value for value in found if value is not None), default=None)
 
 
 def is_exhaustion(error: BaseException) -> bool:
-    """Did the machine, or its GPU, refuse memory? PyTorch says so for the CPU by a RuntimeError's text alone."""
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+    """Did the machine, or its GPU, refuse memory? Often PyTorch says so by a RuntimeError's text alone."""
+    if isinstance(error, MemoryError | torch.cuda.OutOfMemoryError):
         return True
     return isinstance(error, RuntimeError) and any(words in str(error) for words in REFUSED_MEMORY)
 

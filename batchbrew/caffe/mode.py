@@ -1,5 +1,6 @@
 """Where and how the engine computes: device, random numbers, and this process's place among several solvers."""
 
+import warnings
 from dataclasses import dataclass, field
 
 import torch
@@ -10,6 +11,8 @@ from batchbrew.solver.precision import DEFAULT_PRECISION, PRECISIONS
 
 TRAIN: int = pb.TRAIN
 TEST: int = pb.TEST
+BF16 = "bf16"
+FIRST_WITH_BF16 = (8, 0)  # compute capability of GPUs that multiply bfloat16: those since 2020
 
 
 @dataclass
@@ -73,8 +76,10 @@ def set_mode_gpu() -> None:
         raise EngineError(
             f"set_mode_gpu: there is no GPU {_state.gpu}, only 0 to {torch.cuda.device_count() - 1}"
         )
-    _state.device = torch.device("cuda", _state.gpu)
-    torch.cuda.set_device(_state.device)
+    chosen = torch.device("cuda", _state.gpu)
+    _check_precision(chosen, _state.precision)
+    _state.device = chosen
+    torch.cuda.set_device(chosen)
     _set_tf32()
 
 
@@ -92,12 +97,25 @@ def set_precision(name: str) -> None:
 
     `fp32`: as Caffe does. `tf32`: their factors are rounded to 10 bits, on GPUs that have it; elsewhere this is fp32.
     `bf16`: their factors, and the blobs between layers, are rounded to 7 bits. Weights, gradients of weights,
-    statistics of BatchNorm, losses and updates are float32 always. Raises InputError for another name.
+    statistics of BatchNorm, losses and updates are float32 always. Raises InputError for another name, EngineError
+    where the GPU does not have it.
     """
     if name not in PRECISIONS:
         raise InputError(f"precision {name!r} is unknown: there are {', '.join(PRECISIONS)}")
+    _check_precision(_state.device, name)
     _state.precision = name
     _set_tf32()
+
+
+def _check_precision(device: torch.device, name: str) -> None:
+    if device.type != "cuda" or name != BF16:
+        return
+    capability = torch.cuda.get_device_capability(device)
+    if capability < FIRST_WITH_BF16:
+        raise EngineError(
+            f"set_precision: GPU {device.index}, {torch.cuda.get_device_name(device)}, does not compute in bf16: its "
+            f"compute capability is {'.'.join(map(str, capability))}, below 8.0: use fp32"
+        )
 
 
 def precision() -> str:
@@ -107,13 +125,17 @@ def precision() -> str:
 
 def factor_type() -> torch.dtype:
     """The type that convolutions and matrix products of the chosen precision take."""
-    return torch.bfloat16 if _state.precision == "bf16" else torch.float32
+    return torch.bfloat16 if _state.precision == BF16 else torch.float32
 
 
 def _set_tf32() -> None:
     allowed = _state.precision != "fp32"
-    torch.backends.cudnn.allow_tf32 = allowed
-    torch.backends.cuda.matmul.allow_tf32 = allowed
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore"
+        )  # that PyTorch has other names for these, too, since 2.9: not both may be used
+        torch.backends.cudnn.allow_tf32 = allowed
+        torch.backends.cuda.matmul.allow_tf32 = allowed
 
 
 def set_fusing(on: bool) -> None:

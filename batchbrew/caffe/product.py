@@ -6,7 +6,9 @@ from torch import Tensor
 
 from batchbrew.caffe.layers.products import times_transposed
 
-ROWS_BYTES = 2**24  # of what is computed at once, if not all is
+ROWS_BYTES = 2**24  # of what is computed at once, if not all is: the processor's caches hold it
+ROWS_BYTES_ON_GPU = 2**30  # there it is a matter of memory alone
+ALIGNED_ROWS = 64  # a multiple of these is fast
 
 
 class Product:
@@ -23,7 +25,8 @@ class Product:
     def parts(self) -> Iterator[tuple[slice, Tensor]]:
         """Some rows after others: which they are, and their numbers."""
         rows, columns = self.shape
-        step = max(1, ROWS_BYTES // (4 * columns))
+        wanted = (ROWS_BYTES_ON_GPU if self._left.is_cuda else ROWS_BYTES) // (4 * columns)
+        step = wanted // ALIGNED_ROWS * ALIGNED_ROWS or max(1, wanted)
         for start in range(0, rows, step):
             part = slice(start, min(rows, start + step))
             yield part, times_transposed(self._left[:, part].T, self._right.T).float()

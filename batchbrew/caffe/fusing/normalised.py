@@ -188,8 +188,10 @@ class NormalisedChain:
         self._pass = None
 
     def let_go(self) -> None:
-        """What a pass over x gives again is not worth its memory."""
+        """What a pass over x gives again is not worth its memory. On a GPU it is: passes over memory take its time."""
         of, scaling = self._kept, self._scaling()
+        if of.x.is_cuda:
+            return
         of.y = None
         self.top.defer_data(partial(apply, of.x, of.how.mean, of.how.inverse, *scaling, self.rectifies))
         self._let_go = True

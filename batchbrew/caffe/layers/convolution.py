@@ -17,6 +17,7 @@ from batchbrew.caffe.layers.convolving import (
     Native,
     NativeOrWinograd,
     lies_in_planes,
+    suits_winograd,
 )
 from batchbrew.caffe.layers.im2col import COPIES, Columns
 from batchbrew.caffe.layers.winograd import Winograd, pays
@@ -97,10 +98,10 @@ class _Convolving(StandardLayer):
     def forward(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         """Convolve each bottom."""
         if self.is_planar and not lies_in_planes(self.blobs[0].data_tensor):
-            for_winograd = (
-                isinstance(self._computation, NativeOrWinograd) and self.factor_type == torch.float32
+            by_winograd = isinstance(self._computation, NativeOrWinograd) and suits_winograd(
+                self.blobs[0].held_data, self.factor_type
             )
-            self.blobs[0].lay_out_data(torch.contiguous_format if for_winograd else torch.channels_last)
+            self.blobs[0].lay_out_data(torch.contiguous_format if by_winograd else torch.channels_last)
         weights = self.blobs[0].data_tensor.reshape(self._weight_shape)
         bias = self.blobs[1].data_tensor if len(self.blobs) > 1 else None
         for image, result in zip(bottom, top, strict=True):

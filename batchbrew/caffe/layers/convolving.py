@@ -18,6 +18,9 @@ PLANAR_AXES = 4  # of images with rows and columns: those have the memory format
 # For the gradient of fewer 1×1 weights with a stride, oneDNN writes behind its memory in channels_last (its issue
 # 6035; PyTorch 2.13).
 FEWEST_HOPPING = 16
+# Passes of images of one shape, from where cuDNN is to try its kernels and take the fastest, which takes a second or
+# two for a net: with images of ever other shapes it would do nothing else.
+FEWEST_ALIKE = 2
 # gradients of input, weights and bias; None where not asked for
 Gradients = tuple[Tensor | None, Tensor | None, Tensor | None]
 Asked = tuple[bool, bool, bool]
@@ -40,9 +43,12 @@ class Native:
         _, stride, pad, dilation = (list(each) for each in zip(*windows, strict=True))
         self._how = (stride, pad, dilation, transposed, [0] * len(windows), group)
         self._hops = all(each.kernel == 1 for each in windows) and any(each.stride > 1 for each in windows)
+        self._passes = 0
 
     def forward(self, x: Tensor, weights: Tensor, bias: Tensor | None) -> Tensor:
         """One call."""
+        self._passes += 1
+        self._choose_kernels(x)
         x = _laid_out(x)
         weights = _laid_out(weights.to(x.dtype))
         return torch.convolution(x, weights, None if bias is None else bias.to(x.dtype), *self._how)
@@ -50,7 +56,8 @@ class Native:
     def backward(self, gradient: Tensor, x: Tensor, weights: Tensor, asked: Asked) -> Gradients:
         """One call, but for the bias of frozen weights: with that PyTorch computes the weights' gradient, too."""
         down, learned, biased = asked
-        if learned and self._hops and min(x.shape[1], gradient.shape[1]) < FEWEST_HOPPING * self._how[-1]:
+        self._choose_kernels(x)
+        if learned and self._goes_astray(x, gradient):
             x, gradient, weights = (each.contiguous() for each in (x, gradient, weights.to(x.dtype)))
         else:
             x, gradient, weights = (_laid_out(each) for each in (x, gradient, weights.to(x.dtype)))
@@ -62,6 +69,15 @@ class Native:
             found[2] = gradient.sum((0, *range(2, gradient.dim())), dtype=torch.float32)
         return found[0], found[1], found[2]
 
+    def _choose_kernels(self, x: Tensor) -> None:
+        """By trial, where that pays (FEWEST_ALIKE): a Native is for images of one shape."""
+        if x.device.type == CUDA:
+            torch.backends.cudnn.benchmark = self._passes > FEWEST_ALIKE
+
+    def _goes_astray(self, x: Tensor, gradient: Tensor) -> bool:
+        few = min(x.shape[1], gradient.shape[1]) < FEWEST_HOPPING * self._how[-1]
+        return self._hops and few and x.device.type != CUDA
+
 
 class NativeOrWinograd:
     """PyTorch's own kernels, but Winograd's algorithm in the passes in which it is faster: in float32 on the CPU."""
@@ -71,13 +87,13 @@ class NativeOrWinograd:
 
     def forward(self, x: Tensor, weights: Tensor, bias: Tensor | None) -> Tensor:
         """By one of both."""
-        if self._pays.forward and _suits_winograd(x):
+        if self._pays.forward and suits_winograd(x, x.dtype):
             return self._winograd.forward(_laid_out(x), weights, bias)
         return self._native.forward(x, weights, bias)
 
     def backward(self, gradient: Tensor, x: Tensor, weights: Tensor, asked: Asked) -> Gradients:
         """What one is asked for, the other is not."""
-        if not _suits_winograd(x):
+        if not suits_winograd(x, x.dtype):
             return self._native.backward(gradient, x, weights, asked)
         gradient, x = _laid_out(gradient), _laid_out(x)
         pays = (self._pays.down, self._pays.weights, self._pays.weights)
@@ -96,8 +112,9 @@ class NativeOrWinograd:
         )
 
 
-def _suits_winograd(x: Tensor) -> bool:
-    return x.device.type != CUDA and x.dtype == torch.float32
+def suits_winograd(numbers: Tensor, factor_type: torch.dtype) -> bool:
+    """Is Winograd's algorithm for factors of this type, where `numbers` are?"""
+    return numbers.device.type != CUDA and factor_type == torch.float32
 
 
 def _laid_out(images: Tensor) -> Tensor:

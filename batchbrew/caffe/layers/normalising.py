@@ -86,8 +86,11 @@ def apply(
     x: Tensor, mean: Tensor, inverse: Tensor, factors: Tensor | None, shifts: Tensor | None, rectify: bool
 ) -> Tensor:
     """y, of numbers normalised by `mean` and `inverse`."""
+    if x.is_cuda:
+        y = torch.batch_norm_elemt(x, factors, shifts, mean, inverse, 0.0)
+        return y.relu_() if rectify else y
     scale = inverse if factors is None else inverse * factors
-    if x.is_cuda or (x.numel() > FEW and (mean * inverse).abs_().max() <= FAR_TO_MULTIPLY):
+    if x.numel() > FEW and (mean * inverse).abs_().max() <= FAR_TO_MULTIPLY:
         y = _multiplied_out(x, mean, scale, shifts)
     else:
         y = (x - _for_channels(mean, x)).mul_(_for_channels(scale, x))
@@ -97,6 +100,8 @@ def apply(
 
 def _multiplied_out(x: Tensor, mean: Tensor, scale: Tensor, shifts: Tensor | None) -> Tensor:
     """x·scale + (shifts - mean·scale), by the kernel, to which the variance is 1."""
+    if x.is_cuda:
+        return torch.batch_norm_elemt(x, None, shifts, mean, scale, 0.0)
     if not _is_slow(x):
         return torch.native_batch_norm(x, scale, shifts, mean, torch.ones_like(mean), False, 0, 0)[0]
     groups = _groups(x)
@@ -137,7 +142,8 @@ def gradients(
     dx = of_factors = of_shifts = None
     through = want_x and not constant
     if through and not _is_slow(x):
-        apart = x.numel() > VERY_LONG * x.shape[1] and (want_factors or want_shifts)
+        long = x.numel() > VERY_LONG * x.shape[1] and not x.is_cuda
+        apart = long and (want_factors or want_shifts)
         wanted = [True, want_factors and not apart, want_shifts and not apart]
         dx, of_factors, of_shifts = _backward(dy, x, factors, None, None, mean, inverse, True, 0, wanted)
         if apart:  # the gradient of x hardly shows what these sums lose
@@ -160,7 +166,8 @@ def _sums(dy: Tensor, x: Tensor, mean: Tensor, inverse: Tensor) -> tuple[Tensor,
     if groups > 1:
         dy, x = _grouped(dy, groups), _grouped(x, groups)
         mean, inverse = mean.repeat(groups), inverse.repeat(groups)
-    _, products, sums = _backward(dy, x, None, None, None, mean, inverse, True, 0, [False, True, True])
+    ones = torch.ones_like(mean)  # without factors a GPU gives no gradients of them
+    _, products, sums = _backward(dy, x, ones, None, None, mean, inverse, True, 0, [False, True, True])
     return products.view(groups, -1).sum(0), sums.view(groups, -1).sum(0)
 
 
