@@ -93,9 +93,9 @@ class BatchNorm(StandardLayer):
 
     def _collect(self, mean: Tensor, variance: Tensor) -> None:
         fraction = self.layer_param.batch_norm_param.moving_average_fraction
-        means, variances, factor = (blob.mutable_data().mul_(fraction) for blob in self.blobs)
-        means.add_(mean)
-        variances.add_(variance)
+        *sums, factor = (blob.mutable_data() for blob in self.blobs)
+        torch._foreach_mul_([*sums, factor], fraction)
+        torch._foreach_add_(sums, [mean, variance])
         factor.add_(1)
 
     def backward(self, top: Sequence[Blob], propagate_down: Sequence[bool], bottom: Sequence[Blob]) -> None:

@@ -9,7 +9,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from batchbrew.caffe import engine_log
+from batchbrew.caffe import engine_log, mode
 from batchbrew.caffe.blob import Blob
 from batchbrew.caffe.layer import Layer
 from batchbrew.caffe.lifetimes import HOW_TO_KEEP
@@ -51,8 +51,12 @@ class Updater:
 
     @property
     def takes_each_alone(self) -> bool:
-        """Does the update of a parameter need no other's gradient, and no other pass?"""
-        return self._param.clip_gradients < 0 and self._param.iter_size == 1
+        """Does the update of a parameter need no other's gradient, and no other pass? And is it faster so?
+
+        It is where the processor's caches still hold the gradient. A GPU is faster at all of them at once.
+        """
+        independent = self._param.clip_gradients < 0 and self._param.iter_size == 1
+        return independent and mode.device().type == "cpu"
 
     def apply(self, rate: float, iteration: int) -> None:
         """Change the weights by their gradients; the gradients' blobs then hold what was subtracted.
