@@ -32,8 +32,9 @@ def open_csv(
 
     With a header, the columns are found by their names (path, file, image, ...; label, class, ...) or are
     those that `path_column` and `label_column` name; without one, there are two: path, label. They are
-    separated by commas (tabs or semicolons where the first line has no comma), and quoted as in RFC 4180. Labels
-    are all numbers, or all class names: those are numbered in sorted order. Raises InputError with file and line.
+    separated by commas (tabs or semicolons where the first line has no comma), blanks may follow, and they are quoted
+    as in RFC 4180. Labels are all numbers, or all class names: those are numbered in sorted order. Raises InputError
+    with file and line.
     """
     require_folder(root)
     rows = read_rows(csv_file)
@@ -149,7 +150,7 @@ def read_rows(csv_file: Path) -> Iterator[Row]:
             first = file.readline(SHOWN_CHARACTERS * 100)
             file.seek(0)
             delimiter = next((mark for mark in DELIMITERS if mark in first), ",")
-            reader = csv.reader(file, delimiter=delimiter, strict=True)
+            reader = csv.reader(file, delimiter=delimiter, strict=True, skipinitialspace=True)
             for row in reader:
                 number = reader.line_num
                 if any("\0" in cell for cell in row):

@@ -26,8 +26,21 @@ def write_table(folder: Path, text: str | bytes) -> Path:
         ("a.jpg\t5\n", [Entry("a.jpg", 5)]),
         (b"\xe4.jpg,1\n", [Entry(file_name(b"\xe4.jpg"), 1)]),
         ("id7,1\nid9,0\n", [Entry("id7", 1), Entry("id9", 0)]),
+        (
+            'path, label\n"a.jpg", "10"\nb.jpg, 2\n" c.jpg", 0',
+            [Entry("a.jpg", 10), Entry("b.jpg", 2), Entry(" c.jpg", 0)],
+        ),
     ],
-    ids=["no header", "quoted", "columns by name", "semicolons", "tabs", "not UTF-8", "no extension"],
+    ids=[
+        "no header",
+        "quoted",
+        "columns by name",
+        "semicolons",
+        "tabs",
+        "not UTF-8",
+        "no extension",
+        "blanks",
+    ],
 )
 def test_tables(tmp_path: Path, text: str | bytes, entries: list[Entry]) -> None:
     source = open_csv(write_table(tmp_path, text), tmp_path)
