@@ -96,6 +96,8 @@ class TarReader:
         records: dict[bytes, bytes],
     ) -> Member:
         header.name = _text(records[b"path"]) if b"path" in records else name or header.name
+        if b"GNU.sparse.name" in records:  # the other is a temporary one
+            header.name = _text(records[b"GNU.sparse.name"])
         header.size = self._pax_size(records) if b"size" in records else header.size
         sparse = header.type == tarfile.GNUTYPE_SPARSE or any(
             key.startswith(b"GNU.sparse.") for key in records
@@ -191,7 +193,10 @@ class TarReader:
         except (tarfile.HeaderError, ValueError):
             self.notes.append(f"{self._name} goes on behind the mark of its end; that was not read")
             return
-        raise self._damaged("goes on behind the mark of its end with another archive: separate them")
+        where = position + first - self._start
+        raise InputError(
+            f"{self._name} goes on behind the mark of its end (at byte {where:,}) with another archive: separate them"
+        )
 
     def _read(self, size: int) -> bytes:
         return self._read_at(self._position, min(size, self._end - self._position))

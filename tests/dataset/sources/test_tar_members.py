@@ -106,7 +106,7 @@ def test_what_is_no_plain_file_says_so(tmp_path: Path) -> None:
         # A link's size is that of what it points to: no content follows.
         *(member(f"kind {kind!r}", kind=kind, size=0 if kind == b"V" else 5000) for kind in kinds),
         bytes(sparse),
-        pax({"GNU.sparse.major": "1"}) + member("pax sparse", b"y"),
+        pax({"GNU.sparse.major": "1", "GNU.sparse.name": "holes"}) + member("GNUSparseFile.0/holes", b"y"),
         member("././@LongLink", b"n" * 5000, tarfile.GNUTYPE_LONGNAME) + member("long", b"z"),
         member("contiguous", b"1", tarfile.CONTTYPE),
         END,
@@ -125,6 +125,7 @@ def test_what_is_no_plain_file_says_so(tmp_path: Path) -> None:
         None,
     ]
     assert MAX_NAME_BYTES < 5000
+    assert members[7].name == "holes"
 
 
 def test_a_real_sparse_file_is_passed_over(tmp_path: Path) -> None:
@@ -169,7 +170,7 @@ A = member("a.jpg", b"x" * 1000)
         ([member("x", b"77 path=\n", tarfile.XHDTYPE), A], "a pax header that is damaged"),
         ([member("x", bytes(2**20 + 1), tarfile.XHDTYPE), A], "a pax header of 1,048,577 bytes"),
         ([pax({"path": "x"}) * 100, A, END], "more than 64 headers for one member"),
-        ([A, END, END, A, END], "with another archive: separate them"),
+        ([A, END, END, A, END], "(at byte 3,584) with another archive: separate them"),
     ],
 )
 def test_damage_is_an_error(tmp_path: Path, parts: list[bytes], complaint: str) -> None:
