@@ -23,7 +23,7 @@ def check_beforehand(out: Path, options: BuildOptions) -> None:
     if not options.resume:
         check_target(target, options.force)
     partial = Partial(target)
-    if partial.folder.is_dir():
+    if partial.folder.exists():
         with working_on(target):
             if partial.is_begun() and not options.resume and not options.force:
                 refuse_interrupted(partial)

@@ -28,6 +28,10 @@ NEWBORN_BYTES = 2 * 65_536  # the two first pages of an LMDB, at the largest siz
 NAMED_BAD = 3  # in errors
 
 
+class NothingUsable(InputError):
+    """Of all the pictures none can be used."""
+
+
 class Growing:
     """The LMDB in `partial`, from its first record or from where it is, to all entries of `order`."""
 
@@ -83,7 +87,7 @@ class Growing:
         ]
 
     def grow(self, maker: Maker, workers: int, max_bad: int | None, meter: Meter | None) -> None:
-        """Add what is missing. Raises InputError where more than `max_bad` pictures, or all, cannot be used.
+        """Add what is missing. Raises InputError where more than `max_bad` pictures, NothingUsable where all are bad.
 
         What the source has refused counts.
         """
@@ -107,7 +111,7 @@ class Growing:
                     committed = time.monotonic()
         self.writer.finish()
         if not self.writer.images:
-            raise InputError(
+            raise NothingUsable(
                 f"none of the {len(self._order):,} images can be used: {name_some(self.unreadable())}"
             )
 

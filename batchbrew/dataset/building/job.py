@@ -68,8 +68,8 @@ def _check(source: Source, options: BuildOptions) -> None:
     refused, max_bad = source.refused, options.max_bad
     if max_bad is not None and len(refused) > max_bad:
         raise InputError(
-            f"{source.name}: {len(refused):,} files are refused, where {max_bad:,} may be: {refused[0]}; mend the "
-            "source, or allow more with --max-bad"
+            f"{source.name}: {len(refused):,} {'files are' if len(refused) > 1 else 'file is'} refused, where "
+            f"{max_bad:,} may be: {refused[0]}; mend the source, or allow more with --max-bad"
         )
     names = options.class_names or source.class_names
     for path, label in source.entries:

@@ -112,6 +112,10 @@ class Partial:
 def working_on(target: Path) -> Iterator[Partial]:
     """The one who builds `target`. Raises InputError if another process does; the folder goes if it is empty."""
     partial = Partial(target)
+    if partial.folder.exists() and not partial.folder.is_dir():
+        raise InputError(
+            f"{partial.folder} is in the way, a file: a build is there until it is whole; move it elsewhere"
+        )
     with _errors_about(target):
         handle = _lock(partial)
     try:
@@ -132,13 +136,13 @@ def check_target(target: Path, force: bool) -> None:
         raise InputError(
             f"{target} exists already: choose another name, or replace it when the new one is whole, with --force"
         )
-    if target.is_symlink() or not target.is_dir():
+    if target.is_symlink() or not target.is_dir() or not _is_ours(target):
         raise InputError(f"{target} is no LMDB and is not replaced, --force or not: choose another name")
     other = _not_of_an_lmdb(target)
     if other is not None:
         raise InputError(
-            f"{target} is no LMDB and is not replaced, --force or not, since it holds {other!r}, too: move that "
-            "elsewhere, or choose another name"
+            f"{target} holds {other!r} besides an LMDB and is not replaced, --force or not: move that elsewhere, or "
+            "choose another name"
         )
 
 
@@ -147,6 +151,12 @@ def refuse_interrupted(partial: Partial) -> NoReturn:
     raise InputError(
         f"{partial.folder} holds an interrupted build: go on with it with --resume, or begin anew with --force"
     )
+
+
+def _is_ours(folder: Path) -> bool:
+    """An LMDB, a set of shards, or empty."""
+    names = _names_in(folder)
+    return not names or DATA_FILE in names or any(map(SHARD_NAME.fullmatch, names))
 
 
 def _not_of_an_lmdb(folder: Path) -> str | None:

@@ -16,7 +16,7 @@ import lmdb
 
 from batchbrew.allocator import keep_freed_pictures
 from batchbrew.dataset.building.describing import check_totals, describe
-from batchbrew.dataset.building.growing import Growing
+from batchbrew.dataset.building.growing import Growing, NothingUsable
 from batchbrew.dataset.building.job import Job, job_of
 from batchbrew.dataset.building.making_records import Maker
 from batchbrew.dataset.building.options import BuildOptions
@@ -112,6 +112,9 @@ class _Build:
             before = growing.position
             try:
                 growing.grow(self._maker, self._workers, job.options.max_bad, self._meter)
+            except NothingUsable:
+                partial.clear()  # there is nothing to go on with
+                raise
             finally:
                 self.made += growing.position - before
             description = describe(growing, job)

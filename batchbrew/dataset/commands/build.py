@@ -15,7 +15,7 @@ from batchbrew.dataset.building.beforehand import check_beforehand
 from batchbrew.dataset.building.options import BuildOptions
 from batchbrew.dataset.building.writer import BuildReport, build_lmdb
 from batchbrew.dataset.commands.source_choice import SourceChoice, check_choice, check_outside, open_source
-from batchbrew.dataset.commands.tables import facts_table, spread
+from batchbrew.dataset.commands.tables import counted, facts_table, spread
 from batchbrew.dataset.description import Description, Unreadable
 from batchbrew.dataset.image_options import ImageOptions
 from batchbrew.dataset.progress import reporting
@@ -73,7 +73,9 @@ def build_options(
         raise InputError(f"--strict allows no unreadable image and --max-bad {max_bad}: give one of them")
     without_effect = {
         "--side goes with a --mode that scales, not with none": mode == "none" and side is not None,
-        "--enlarge goes with --mode short or pad, not with none": mode == "none" and enlarge,
+        f"--enlarge goes with --mode short or pad, not with {mode}": mode in ("squash", "crop", "none")
+        and enlarge,
+        "--recompress is of JPEGs and PNGs, not of --encoding raw": encoding == "raw" and recompress,
         f"--quality is of JPEGs, not of --encoding {encoding}": encoding != "jpeg" and quality is not None,
         "--seed is of the shuffle, which --no-shuffle leaves out": not shuffle and seed is not None,
         "--shard is one of --shards, which is not given": shard is not None and shards is None,
@@ -141,8 +143,9 @@ def _saying_how_to_go_on(out: Path) -> Iterator[None]:
 
 
 def _print_source(source: Source) -> None:
-    classes = f" in {len(source.class_names):,} classes" if source.class_names else ""
-    print(printable(f"{source.name}: {len(source.entries):,} images{classes}"), flush=True)
+    classes = f" in {counted(len(source.class_names), 'class')}" if source.class_names else ""
+    refused = f", and {len(source.refused):,} refused" if source.refused else ""
+    print(printable(f"{source.name}: {counted(len(source.entries), 'image')}{classes}{refused}"), flush=True)
     for note in source.notes:
         print(printable(f"{source.name}: {note}"))
 

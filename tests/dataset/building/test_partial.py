@@ -52,6 +52,18 @@ def test_what_is_no_build_of_ours_is_left_alone(tmp_path: Path) -> None:
     assert mine.exists()
 
 
+def test_a_file_in_the_place_of_a_build_is_left_alone(tmp_path: Path) -> None:
+    source = pictures_source(tmp_path / "photos", 2)
+    (tmp_path / "out.partial").write_text("mine")
+    complaint = r"out\.partial is in the way, a file: .*; move it elsewhere"
+    for options in (SMALL, replace(SMALL, force=True)):
+        with pytest.raises(InputError, match=complaint):
+            check_beforehand(tmp_path / "out", options)
+        with pytest.raises(InputError, match=complaint):
+            build_lmdb(source, tmp_path / "out", options)
+    assert (tmp_path / "out.partial").read_text() == "mine"
+
+
 def test_a_build_of_which_the_plan_cannot_be_read_is_dropped_with_force(tmp_path: Path) -> None:
     source = pictures_source(tmp_path / "photos", 2)
     partial, out = tmp_path / "out.partial", tmp_path / "out"
@@ -76,7 +88,7 @@ def test_an_lmdb_beside_which_somebody_keeps_something_is_not_replaced(tmp_path:
     name = "notes.txt" if shards == 1 else "shard-00001-of-00002/notes.txt"
     (out / name).touch()
     with pytest.raises(
-        InputError, match=f"is no LMDB and is not replaced, .* holds '{name}', too: move that"
+        InputError, match=f"holds '{name}' besides an LMDB and is not replaced, --force or not: move that"
     ):
         build_lmdb(source, out, replace(SMALL, force=True))
     assert (out / name).exists()

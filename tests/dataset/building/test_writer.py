@@ -153,13 +153,13 @@ def test_bad_images_end_a_build_only_where_that_was_asked_for(tmp_path: Path) ->
     assert everything(out) == everything(tmp_path / "out")
     with pytest.raises(InputError, match=r"none of the 1 images can be used: x\.jpg"):
         build_lmdb(FilesSource([Entry("x.jpg", 0)], tmp_path), tmp_path / "none", SMALL)
-    assert not (tmp_path / "none").exists()
+    assert list(tmp_path.glob("none*")) == []
 
 
 def test_what_is_refused_counts_as_bad(tmp_path: Path) -> None:
     source = pictures_source(tmp_path / "photos", 2)
     source.refused = [Unreadable("../x.jpg", -1, "leads out of the archive")]
-    with pytest.raises(InputError, match=r"1 files are refused, where 0 may be: \.\./x.jpg leads out of"):
+    with pytest.raises(InputError, match=r"1 file is refused, where 0 may be: \.\./x.jpg leads out of"):
         build_lmdb(source, tmp_path / "out", replace(SMALL, max_bad=0))
     assert build_lmdb(source, tmp_path / "out", replace(SMALL, max_bad=1)).description.listed == 3
 

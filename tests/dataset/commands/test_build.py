@@ -54,7 +54,7 @@ def test_build_from_a_folder_and_all_the_rest(
     show(out, tmp_path / "sheet.png", 3)
     assert (tmp_path / "sheet.png").exists()
     (out / "dataset.json").write_text("{}")
-    with pytest.raises(InputError, match="1 problems in 4 records"):
+    with pytest.raises(InputError, match="1 problem in 4 records"):
         verify(out)
 
 
@@ -127,6 +127,8 @@ def test_the_lmdb_is_no_part_of_its_source(photos: Path, tmp_path: Path, option:
         ({"strict": True, "max_bad": 3}, "--strict allows no unreadable image and --max-bad 3"),
         ({"mode": "none", "side": 256}, "--side goes with a --mode that scales, not with none: it would"),
         ({"mode": "none", "enlarge": True}, "--enlarge goes with --mode short or pad, not with none"),
+        ({"mode": "crop", "enlarge": True}, "--enlarge goes with --mode short or pad, not with crop"),
+        ({"encoding": "raw", "recompress": True}, "--recompress is of JPEGs and PNGs, not of --encoding raw"),
         ({"encoding": "raw", "quality": 95}, "--quality is of JPEGs, not of --encoding raw"),
         ({"encoding": "png", "quality": 50}, "--quality is of JPEGs, not of --encoding png"),
         ({"shuffle": False, "seed": 0}, "--seed is of the shuffle, which --no-shuffle leaves out"),
