@@ -58,7 +58,12 @@ def _jpeg(data: bytes, header: Header, reduction: int, gray: bool) -> tuple[Imag
     assert header.jpeg is not None
     one = gray or header.jpeg.components == 1
     flags = (GREY if one else COLOUR)[reduction] | cv2.IMREAD_IGNORE_ORIENTATION
-    image = _whole(imdecode(data, flags), header, reduction)
+    decoded = imdecode(data, flags)
+    if decoded is None and header.jpeg.precision != 8:
+        raise ImageError(
+            f"is a JPEG of {header.jpeg.precision} bits a channel: only those of 8 can be decoded"
+        )
+    image = _whole(decoded, header, reduction)
     refuse_cut(data, header.jpeg, image, flags)
     # libjpeg rounds up: a last row that is less than half there would shift all the others.
     width, height = (max(1, rounded(side, reduction)) for side in (header.width, header.height))

@@ -14,7 +14,7 @@ import numpy as np
 from batchbrew import atomic
 from batchbrew.dataset.copying import name_in_key
 from batchbrew.dataset.derivation import Parent
-from batchbrew.dataset.images import ImageError, check_header
+from batchbrew.dataset.images import ImageError, Unsuitable, check_header
 from batchbrew.dataset.inspection import naming
 from batchbrew.dataset.parallel import default_workers, ordered_map
 from batchbrew.dataset.progress import Progress
@@ -136,13 +136,13 @@ class _Maker:
                 return kind, datum.data
         image = datum_image(datum)
         if image.dtype != np.uint8 or image.shape[2] not in (1, 3, 4):
-            raise ImageError(
+            raise Unsuitable(
                 f"has {image.shape[2]} channels of {image.dtype}, which are no picture for a file: leave such LMDBs "
                 "as they are"
             )
         kind = wanted or "PNG"
         if kind == "JPEG" and image.shape[2] == 4:
-            raise ImageError("has transparency, which no JPEG holds: take --format png")
+            raise Unsuitable("has transparency, which no JPEG holds: take --format png")
         parameters = [cv2.IMWRITE_JPEG_QUALITY, self.options.quality] if kind == "JPEG" else []
         done, content = cv2.imencode(SUFFIXES[kind][0], np.ascontiguousarray(image), parameters)
         assert done, image.shape

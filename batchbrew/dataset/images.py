@@ -37,6 +37,10 @@ class ImageError(InputError):
     """An image that cannot be used; the text is the reason, without the image's name."""
 
 
+class Unsuitable(ImageError):
+    """A sound image that cannot be used for this."""
+
+
 def read_image_bytes(path: Path) -> bytes:
     """The content of an image file. Raises ImageError if it cannot be read, is no file, or is too large."""
     try:

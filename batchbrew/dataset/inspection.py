@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from batchbrew.dataset.description import Description, read_description
-from batchbrew.dataset.images import ImageError, check_header
+from batchbrew.dataset.images import ImageError, Unsuitable, check_header
 from batchbrew.dataset.lmdb_file import LmdbDamage, LmdbFile
 from batchbrew.dataset.progress import Progress
 from batchbrew.dataset.reader import LmdbReader, datum_size, parse_datum, shown_key
@@ -169,6 +169,8 @@ def naming(path: Path, key: bytes) -> Iterator[None]:
     """What is wrong with a picture becomes an InputError that names its record."""
     try:
         yield
+    except Unsuitable as error:
+        raise InputError(f"{path}: record {shown_key(key)} {error}") from error
     except ImageError as error:
         raise InputError(
             f"{path}: record {shown_key(key)} {error}; `batchbrew lmdb verify` lists all that cannot be used"

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchbrew import atomic
-from batchbrew.dataset.images import ImageError
+from batchbrew.dataset.images import Unsuitable
 from batchbrew.dataset.inspection import naming
 from batchbrew.dataset.parallel import default_workers, ordered_map
 from batchbrew.dataset.progress import Progress
@@ -46,11 +46,11 @@ class Frame:
                 raise InputError(f"{name} {side} cannot be used: give 1 to {MAX_SIDE} pixels")
 
     def fit(self, image: Pixels) -> Pixels:
-        """H×W×C pixels of it. Raises ImageError where it is too small for the crop."""
+        """H×W×C pixels of it. Raises Unsuitable where it is too small for the crop."""
         height, width = image.shape[:2]
         if self.crop is not None:
             if min(height, width) < self.crop:
-                raise ImageError(f"is {width}×{height}, too small for a crop of {self.crop}")
+                raise Unsuitable(f"is {width}×{height}, too small for a crop of {self.crop}")
             top, left = (height - self.crop) // 2, (width - self.crop) // 2
             return image[top : top + self.crop, left : left + self.crop]
         if self.resize is not None:
@@ -165,7 +165,7 @@ def _sum_of(path: Path, chunk: list[tuple[bytes, bytes]], frame: Frame) -> _Chun
             exact: Any = np.int64 if image.dtype == np.uint8 else np.float64
             if total is None:
                 if not frame.per_channel and image.size > MAX_NUMBERS:
-                    raise ImageError(
+                    raise Unsuitable(
                         f"has {image.size:,} numbers: a mean picture has {MAX_NUMBERS:,} at most"
                     )
                 shape = counted
@@ -184,15 +184,15 @@ def _sum_of(path: Path, chunk: list[tuple[bytes, bytes]], frame: Frame) -> _Chun
 
 
 def _check_shape(shape: tuple[int, ...], first: tuple[int, ...]) -> None:
-    """Of channels, or of channels, rows and columns. Raises ImageError if they differ."""
+    """Of channels, or of channels, rows and columns. Raises Unsuitable if they differ."""
     if len(shape) == 1 or shape[0] != first[0]:
         if shape[0] != first[0]:
-            raise ImageError(
+            raise Unsuitable(
                 f"has {shape[0]} channels, those before it have {first[0]}: a mean is of one number of channels"
             )
         return
     if shape != first:
-        raise ImageError(
+        raise Unsuitable(
             f"is {shape[2]}×{shape[1]}, those before it are {first[2]}×{first[1]}: a mean picture needs one size; give "
             "--per-channel, --crop N or --resize N"
         )

@@ -243,3 +243,10 @@ def test_what_pillow_cannot_decode(kind: str) -> None:
     cut = data[: len(data) // 3] if kind == "GIF" else data[:8] + data[12:]
     with pytest.raises(ImageError, match=f"is a damaged {kind}"):
         decoded(cut)
+
+
+def test_a_jpeg_of_twelve_bits_is_called_that() -> None:
+    data = bytearray(encoded(".jpg"))
+    data[data.index(b"\xff\xc0") + 4] = 12
+    with pytest.raises(ImageError, match="is a JPEG of 12 bits a channel: only those of 8 can be decoded"):
+        decoded(bytes(data))

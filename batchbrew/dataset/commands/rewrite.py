@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from batchbrew.dataset import rewriting
-from batchbrew.dataset.commands.tables import spread
+from batchbrew.dataset.commands.tables import counted, spread
 from batchbrew.dataset.progress import reporting
 from batchbrew.dataset.rewriting import Rewritten
 from batchbrew.dataset.selection import Choice
@@ -60,6 +60,6 @@ def _print(result: Rewritten) -> None:
     how = "" if built.made_from is None else f"; {built.made_from['how']}"
     present = {label: count for label, count in built.label_counts.items() if count}
     print(
-        f"{result.path}: {built.images:,} records, {len(present):,} classes ({spread(present)}), "
+        f"{result.path}: {counted(built.images, 'record')}, {counted(len(present), 'class')} ({spread(present)}), "
         f"{built.total_bytes / 2**20:,.1f} MiB{how}"
     )

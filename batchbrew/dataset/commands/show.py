@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from batchbrew.dataset.commands.tables import counted
 from batchbrew.dataset.contact_sheet import write_contact_sheet
 from batchbrew.dataset.progress import reporting
 from batchbrew.errors import InputError, printable
@@ -22,11 +23,11 @@ def show(
     """
     with reporting(f"reading {path}") as progress:
         shown = write_contact_sheet(path, out, count, seed=seed, label=label, force=force, progress=progress)
-    print(f"{out}: {shown.records:,} records of {path}")
+    print(f"{out}: {counted(shown.records, 'record')} of {path}")
     for one in shown.left_out:
         print(printable(f"left out: {one}"))
     if shown.left_out:
         raise InputError(
-            f"{len(shown.left_out):,} records of {path} are not on {out}, since they are damaged: `batchbrew lmdb "
+            f"{counted(len(shown.left_out), 'damaged record')} of {path} cannot be shown on {out}: `batchbrew lmdb "
             "verify` lists all that is wrong"
         )

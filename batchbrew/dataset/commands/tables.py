@@ -15,4 +15,11 @@ def facts_table(title: str) -> Table:
 def spread(label_counts: dict[int, int]) -> str:
     """Of the smallest class and of the largest."""
     counts = label_counts.values()
-    return f"{min(counts):,} to {max(counts):,} images each"
+    least, most = min(counts), max(counts)
+    return f"{least:,} to {most:,} images each" if least < most else f"{counted(most, 'image')} each"
+
+
+def counted(count: int, thing: str) -> str:
+    """1 image, 2 images, 2 classes."""
+    ending = "" if count == 1 else "es" if thing.endswith("s") else "s"
+    return f"{count:,} {thing}{ending}"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from batchbrew.dataset.class_balance import named_label
+from batchbrew.dataset.commands.tables import counted
 from batchbrew.dataset.findings import Verification
 from batchbrew.dataset.progress import reporting
 from batchbrew.dataset.verification import verify_lmdb
@@ -36,12 +37,11 @@ def verify(
         for warning in found.warnings:
             print(f"warning: {warning}")
     if found.problem_count:
-        raise InputError(
-            f"{path} has {found.problem_count} problems in {found.records} records: {_remedy(found, allow_duplicates)}"
-        )
+        problems, records = counted(found.problem_count, "problem"), counted(found.records, "record")
+        raise InputError(f"{path} has {problems} in {records}: {_remedy(found, allow_duplicates)}")
     if not as_json:
         compared = "as dataset.json says" if found.described else "there is no dataset.json to compare with"
-        print(f"{path}: {found.records:,} records, all can be decoded; {compared}")
+        print(f"{path}: {counted(found.records, 'record')}, all can be decoded; {compared}")
         print(f"{path}: {_labels(found)}; {_sizes(found)}")
         for other, leak in found.leaks.items():
             if not leak.pictures:
@@ -61,10 +61,10 @@ def _labels(found: Verification) -> str:
         min(counts, key=lambda label: counts[label]),
         max(counts, key=lambda label: counts[label]),
     )
-    names = found.class_names
+    small, large = (named_label(label, found.class_names) for label in (smallest, largest))
     return (
-        f"{len(counts):,} labels, {min(counts)} to {max(counts)}, the smallest {named_label(smallest, names)} with "
-        f"{counts[smallest]:,} records, the largest {named_label(largest, names)} with {counts[largest]:,}"
+        f"{counted(len(counts), 'label')}, {min(counts)} to {max(counts)}, the smallest {small} with "
+        f"{counted(counts[smallest], 'record')}, the largest {large} with {counts[largest]:,}"
     )
 
 

@@ -56,13 +56,13 @@ def db(tmp_path: Path) -> Path:
 def test_info_tells_where_it_comes_from(lmdb: Shell, db: Path) -> None:
     text = lmdb("info", db).out
     for part in (
-        "records           │ 12 ", "3, 0 to 2 (4 to 4 images each)", "JPEG 12 ", "48×32 (12)", "1 left out",
+        "records           │ 12 ", "3, 0 to 2 (4 images each)", "JPEG 12 ", "48×32 (12)", "1 left out",
         "folder photos (digest ", "mode short, side 32", "label 1 (bee): 4", "left out: bad.jpg cannot be read",
         "mean, std (BGR)",
     ):  # fmt: skip
         assert part in text, text
     assert lmdb("shuffle", db, "one", "--seed", 3).out.startswith(
-        "one: 12 records, 3 classes (4 to 4 images each)"
+        "one: 12 records, 3 classes (4 images each)"
     )
     assert lmdb("subset", "one", "two", "--count", 6).status == 0
     text = lmdb("info", "two").out
@@ -160,7 +160,7 @@ def test_rewriting_commands(lmdb: Shell, tmp_path: Path) -> None:
     assert "exists already" in lmdb("merge", "a", "b", "both").error
     assert lmdb("merge", "a", "b", "both", "--force").out.startswith("both: 6 records, 3 classes")
     ran = lmdb("subset", "both", "few", "--labels", "1-2", "--relabel", "--per-class", 1, "--seed", 5)
-    assert ran.out.startswith("few: 2 records, 2 classes (1 to 1 images each)")
+    assert ran.out.startswith("few: 2 records, 2 classes (1 image each)")
     ran = lmdb("split", "both", "x", "y", "--fractions", "0.5,0.5", "--no-stratified")
     assert [line[:12] for line in ran.out.splitlines()] == ["x: 3 records", "y: 3 records"]
     assert lmdb("split", "both", "p", "q", "--fractions", "a,b").error.count("\n") == 1
