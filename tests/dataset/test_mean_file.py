@@ -71,7 +71,7 @@ def test_of_the_middle_or_distorted(tmp_path: Path) -> None:
         cv2.resize(image, (16, 16), interpolation=cv2.INTER_AREA).astype(float) for image in (wide, tall)
     ]
     assert np.array_equal(resized, ((small[0] + small[1]) / 2).transpose(2, 0, 1).astype(np.float32))
-    with pytest.raises(InputError, match="record 00000000 is 40×20, too small for a crop of 21$"):
+    with pytest.raises(InputError, match=r"record 00000000 is 40×20, too small for a crop of 21$"):
         write_mean(db, tmp_path / "m", Frame(crop=21))
 
 
