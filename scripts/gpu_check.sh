@@ -9,7 +9,8 @@
 #   scripts/gpu_check.sh --help          all options (--gpu N, --parts, --nets, --batch, --limit, --out, ...)
 #
 # Environment: PYTHON   which Python (default: the first of python3 and .venv's whose PyTorch finds the GPU)
-# Packages other than PyTorch that are missing go into a temporary folder; nothing else is installed.
+# Packages other than PyTorch that are missing go into a temporary folder; nothing else is installed. Where lmdb alone
+# is missing and cannot be had, the parts that need none are run, and it ends with 1.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
@@ -18,6 +19,7 @@ die() { say "$*"; exit 1; }
 
 wheels=
 device=gpu
+parts_given=
 arguments=()
 while [ $# -gt 0 ]; do
   case $1 in
@@ -28,6 +30,7 @@ while [ $# -gt 0 ]; do
       ;;
     --wheels=*) wheels=${1#*=} ;;
     --cpu) device=cpu && arguments+=("$1") ;;
+    --parts | --parts=*) parts_given=1 && arguments+=("$1") ;;
     *) arguments+=("$1") ;;
   esac
   shift
@@ -51,6 +54,7 @@ else:
 PYTHON
 }
 
+without_lmdb=(machine throughput step_profile)
 python=
 best=0
 candidates=(python3 "$root/.venv/bin/python" python)
@@ -85,6 +89,7 @@ print(*(package for module, package in PACKAGES.items() if not is_there(module))
 PYTHON
 }
 
+status=0
 needed=$(missing "$python")
 if [ -n "$needed" ]; then
   work=$(mktemp -d)
@@ -99,8 +104,16 @@ if [ -n "$needed" ]; then
   from=()
   [ -z "$wheels" ] || from=(--no-index --find-links "$wheels")
   read -ra packages <<<"$needed"
-  "$python" -m pip install --quiet --disable-pip-version-check "${from[@]}" "${packages[@]}" ||
-    die "these packages could not be installed (see above): give their wheels with --wheels DIR: $needed"
+  "$python" -m pip --version >/dev/null 2>&1 || "$python" -m ensurepip >/dev/null 2>&1 ||
+    die "$python has no pip: install it, or name another Python in PYTHON"
+  if ! "$python" -m pip install --quiet --disable-pip-version-check "${from[@]}" "${packages[@]}"; then
+    status=1
+    say "these packages could not be installed (see above): give their wheels with --wheels DIR: $needed"
+    [[ $needed == lmdb* && $needed != *" "* ]] || exit "$status"
+    # Only what makes LMDBs needs it.
+    [ -n "$parts_given" ] || { say "without it: ${without_lmdb[*]}" && arguments+=(--parts "${without_lmdb[@]}"); }
+  fi
 fi
 
-PYTHONPATH=$root:$root/benchmarks${PYTHONPATH:+:$PYTHONPATH} "$python" -m gpu_check ${arguments[@]+"${arguments[@]}"}
+PYTHONPATH=$root:$root/benchmarks${PYTHONPATH:+:$PYTHONPATH} "$python" -m gpu_check ${arguments[@]+"${arguments[@]}"} || status=$?
+exit "$status"

@@ -61,12 +61,18 @@ class MemoryLimit:
             )
 
     def add(self, *groups: Iterable[Blob]) -> None:
-        """Count blobs, each once. Raises Refusal where they do not fit."""
+        """Count blobs, each once. Raises Refusal where they do not fit.
+
+        On a GPU they are taken for bfloat16 where that is the precision, though some are not: what does not fit there
+        all the same, PyTorch refuses.
+        """
+        halved = mode.device().type == "cuda" and mode.factor_type() == torch.bfloat16
         for blob in (blob for group in groups for blob in group):
             if id(blob) not in self._counted:
                 self._counted.add(id(blob))
-                self.check(blob.count)
-                self._needed += blob.count * BYTES_PER_NUMBER
+                numbers = blob.count // 2 if halved else blob.count
+                self.check(numbers)
+                self._needed += numbers * BYTES_PER_NUMBER
 
 
 def _meminfo() -> int | None:

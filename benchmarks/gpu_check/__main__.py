@@ -30,6 +30,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         options = read_options(arguments)
         environment = {**os.environ, **torch_engine().environment}
+        write_file(options.out, "")  # better told now than after the first part
     except BatchBrewError as error:
         print(f"gpu_check: error: {error}", file=sys.stderr)
         return 1

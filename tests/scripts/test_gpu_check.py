@@ -77,6 +77,9 @@ def test_a_missing_package_comes_from_the_wheels(tmp_path: Path) -> None:
     )
     assert "gpu_check: installing lmdb>=1.3 from " in screen
     assert "gpu_check: these packages could not be installed (see above)" in screen
+    assert (
+        found_in(tmp_path)["parts"]["machine"]["found"]["packages"]["lmdb"] is None
+    )  # what needs none is run
     write_wheel(tmp_path / "wheels")
     check(tmp_path, "--parts", "machine", "--wheels", str(tmp_path / "wheels"), python=python)
     assert found_in(tmp_path)["parts"]["machine"]["found"]["packages"]["lmdb"] == "9.9.9"
