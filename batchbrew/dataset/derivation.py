@@ -1,6 +1,5 @@
 """The dataset.json of an LMDB that was made from others: what it holds, and where that comes from."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,10 +7,9 @@ from typing import Any
 
 import batchbrew
 from batchbrew.dataset.building.record_writer import RecordWriter
+from batchbrew.dataset.combining import added_up, common
 from batchbrew.dataset.description import Description, Unreadable, read_description
 from batchbrew.dataset.shards import lmdbs_in
-
-NAMED_ODD = 1000  # paths, as in what they are taken from
 
 
 @dataclass(frozen=True)
@@ -54,12 +52,6 @@ class Parent:
         return known
 
 
-def common(descriptions: Sequence[Description | None], field: str) -> Any:
-    """The field where all have the same, else None."""
-    values = [None if each is None else getattr(each, field) for each in descriptions]
-    return values[0] if all(value == values[0] for value in values) else None
-
-
 def derived(
     how: str,
     parents: Sequence[Parent],
@@ -81,10 +73,12 @@ def derived(
     all_of_them = [each for parent in parents for each in parent.descriptions]
     fields: dict[str, Any] = {}
     if whole and None not in all_of_them:
-        fields = _added_up([each for each in all_of_them if each is not None])
+        fields = added_up([each for each in all_of_them if each is not None])
         fields |= _left_out(shifted)
         if len(all_of_them) == 1:
-            fields |= {name: common(all_of_them, name) for name in ("mean", "std")}
+            fields |= {
+                name: common(all_of_them, name) for name in ("mean", "std")
+            }  # of older files without sums
     fields.setdefault("unreadable", [])
     return Description(
         images=writer.images,
@@ -109,23 +103,6 @@ def derived(
 
 def _digest(description: Description | None) -> str | None:
     return None if description is None else description.sha256
-
-
-def _added_up(descriptions: Sequence[Description]) -> dict[str, Any]:
-    """What is counted of the images that went in."""
-    fields: dict[str, Any] = {}
-    for name in ("kinds", "source_sizes", "stored_sizes", "source_short_sides"):
-        counts: Counter[str] = Counter()
-        for each in descriptions:
-            counts.update(getattr(each, name))
-        fields[name] = dict(counts)
-    odd: dict[str, dict[str, Any]] = {}
-    for each in descriptions:
-        for kind, found in each.odd.items():
-            known = odd.setdefault(kind, {"count": 0, "images": []})
-            known["count"] += found["count"]
-            known["images"] = [*known["images"], *found["images"]][:NAMED_ODD]
-    return fields | {"odd": odd, "passed_through": sum(each.passed_through for each in descriptions)}
 
 
 def _left_out(shifted: Sequence[tuple[Parent, int]]) -> dict[str, list[Unreadable]]:

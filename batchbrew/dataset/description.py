@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from batchbrew.dataset.pixel_sums import PixelSums
 from batchbrew.errors import InputError
 
 FILE_NAME = "dataset.json"
@@ -63,6 +64,8 @@ class Description:
     """Of the stored pixels of each channel, 0..255, BGR or grey, before the JPEG coding."""
     std: list[float] | None = None
     """The standard deviation, likewise."""
+    pixel_sums: dict[str, Any] | None = None
+    """What these two are made of: pixels, sums and squares, as in PixelSums."""
     source_short_sides: dict[str, int] = field(default_factory=dict)
     """From-to in pixels → images that came in with such a short side."""
     source_sizes: dict[str, int] = field(default_factory=dict)
@@ -122,6 +125,8 @@ def _from_fields(fields: dict[str, Any]) -> Description:
     for name, kinds in _KINDS.items():
         if not isinstance(getattr(description, name), kinds):
             raise ValueError(f"{name} is {getattr(description, name)!r}")
+    if description.pixel_sums is not None:
+        PixelSums.from_json(description.pixel_sums)
     for name, values, kind in _inner_values(description):
         if not all(isinstance(value, kind) for value in values):
             raise ValueError(
@@ -146,7 +151,7 @@ def _inner_values(description: Description) -> Iterator[tuple[str, Sequence[Any]
 _KINDS: dict[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("images", "classes", "total_bytes", "passed_through"), int),
     **dict.fromkeys(("short_side", "quality"), (int, type(None))),
-    **dict.fromkeys(("source", "options", "made_from"), (dict, type(None))),
+    **dict.fromkeys(("source", "options", "made_from", "pixel_sums"), (dict, type(None))),
     **dict.fromkeys(("mean", "std", "shard", "class_names"), (list, type(None))),
     **dict.fromkeys(
         ("source_short_sides", "source_sizes", "stored_sizes", "kinds", "odd", "libraries"), dict

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from batchbrew.dataset.combining import description_of_set
 from batchbrew.dataset.description import Description, read_description
 from batchbrew.dataset.images import ImageError, Unsuitable, check_header
 from batchbrew.dataset.lmdb_file import LmdbDamage, LmdbFile
@@ -39,7 +40,7 @@ class LmdbInfo:
     """(height, width) → how many."""
     first_key: str
     description: Description | None
-    """None for a set."""
+    """Of a set: what its LMDBs have in common, and their sums; None if one has none."""
     class_names: list[str] | None
 
     @property
@@ -148,6 +149,7 @@ def _together(path: Path, infos: Sequence[LmdbInfo]) -> LmdbInfo:
         sizes.update(info.sizes)
         kinds.update(info.kinds)
     names = infos[0].class_names
+    told = [info.description for info in infos if info.description is not None]
     return LmdbInfo(
         path=path,
         shards=len(infos),
@@ -159,7 +161,7 @@ def _together(path: Path, infos: Sequence[LmdbInfo]) -> LmdbInfo:
         kinds=kinds,
         sizes=sizes,
         first_key=infos[0].first_key,
-        description=None,
+        description=description_of_set(told) if len(told) == len(infos) else None,
         class_names=names if all(info.class_names == names for info in infos) else None,
     )
 

@@ -74,11 +74,15 @@ def test_info_of_a_set(built: Path, tmp_path: Path) -> None:
     assert (info.shards, info.entries, info.label_counts) == (2, 12, {0: 4, 1: 4, 2: 4})
     assert (info.encoded, info.sampled, info.sizes, info.mean_short_side) == (12, 12, {(32, 48): 12}, 32)
     assert info.file_bytes == 2 * (built / "data.mdb").stat().st_size
-    assert (info.description, info.class_names) == (None, ["ant", "bee", "cat"])
+    assert info.class_names == ["ant", "bee", "cat"]
+    one, both = lmdb_info(built).description, info.description
+    assert one is not None and both is not None
+    assert (both.images, both.kinds, both.sha256) == (12, {"JPEG": 12}, "")
+    assert (both.source, both.mean, both.std) == (one.source, one.mean, one.std)
     write_lmdb(tmp_path / "set" / "y", [raw_datum(1, 1, 1, b"x", label=7)])
     done: list[tuple[int, int]] = []
     info = lmdb_info(tmp_path / "set", lambda *progress: done.append(progress[:2]), full=True)
-    assert (info.entries, info.label_counts[7], info.class_names) == (13, 1, None)
+    assert (info.entries, info.label_counts[7], info.class_names, info.description) == (13, 1, None, None)
     assert done == [(number, 13) for number in range(1, 14)]
 
 

@@ -129,7 +129,8 @@ def test_the_shards_of_a_build_merged_are_the_build(tmp_path: Path) -> None:
     assert one is not None and other is not None
     for field in (
         "sha256", "images", "listed", "classes", "label_counts", "class_names", "unreadable", "kinds", "stored_sizes",
-        "total_bytes", "short_side", "options",
+        "source_sizes", "source_short_sides", "mean", "std", "pixel_sums", "odd", "total_bytes", "short_side",
+        "options",
     ):  # fmt: skip
         assert getattr(one, field) == getattr(other, field), field
     assert sound(tmp_path / "merged")

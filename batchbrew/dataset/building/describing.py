@@ -20,7 +20,7 @@ def describe(growing: Growing, job: Job) -> Description:
     writer, tally, images = growing.writer, growing.tally, job.options.images
     names = job.plan[CLASS_NAMES]
     labels = set(range(len(names or ()))).union(label for _, label in job.source.entries)
-    plan = job.plan
+    plan, sums = job.plan, tally.pixel_sums()
     return Description(
         images=writer.images,
         classes=len(names) if names else 1 + max(labels),
@@ -37,8 +37,9 @@ def describe(growing: Growing, job: Job) -> Description:
         source=plan["source"],
         options=plan["options"],
         shard=plan["shard"],
-        mean=tally.mean(),
-        std=tally.std(),
+        mean=sums.mean(),
+        std=sums.std(),
+        pixel_sums=sums.to_json(),
         source_short_sides=_short_sides(tally.source_sizes),
         source_sizes=_commonest(tally.source_sizes),
         stored_sizes=_commonest(tally.stored_sizes),

@@ -1,11 +1,11 @@
 """What is counted while pictures are made: of a batch for the journal, of all for dataset.json."""
 
-import math
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
 from batchbrew.dataset.making import Made
+from batchbrew.dataset.pixel_sums import PixelSums
 
 NAMED = 1000  # of a kind of odd pictures, so many are named; all are counted
 
@@ -59,16 +59,9 @@ class Tally:
         self.sums = _added(self.sums, later.sums)
         self.squares = _added(self.squares, later.squares)
 
-    def mean(self) -> list[float]:
-        """Of the stored pixels of each channel, 0..255, BGR."""
-        return [round(total / self.pixels, 4) for total in self.sums]
-
-    def std(self) -> list[float]:
-        """The standard deviation, likewise."""
-        return [
-            round(math.sqrt(max(self.pixels * square - total * total, 0)) / self.pixels, 4)
-            for total, square in zip(self.sums, self.squares, strict=True)
-        ]
+    def pixel_sums(self) -> PixelSums:
+        """Of the stored pixels."""
+        return PixelSums(self.pixels, self.sums, self.squares)
 
     def to_json(self) -> dict[str, Any]:
         """As `from_json` takes it."""

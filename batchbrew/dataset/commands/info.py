@@ -11,7 +11,7 @@ from rich.markup import escape
 
 from batchbrew.dataset.class_balance import named_label
 from batchbrew.dataset.commands.tables import facts_table, spread
-from batchbrew.dataset.description import Description
+from batchbrew.dataset.description import FILE_NAME, Description
 from batchbrew.dataset.inspection import LmdbInfo, lmdb_info
 from batchbrew.dataset.progress import reporting
 from batchbrew.errors import printable
@@ -55,7 +55,7 @@ def _fields(found: LmdbInfo) -> dict[str, Any]:
 def _described(built: Description) -> dict[str, Any]:
     """dataset.json, without what is said above."""
     fields = asdict(built)
-    for name in ("label_counts", "class_names"):
+    for name in ("label_counts", "class_names", *(() if built.sha256 else ("sha256",))):
         del fields[name]
     return fields | {
         name: [bad._asdict() for bad in getattr(built, name)] for name in ("unreadable", "refused")
@@ -127,7 +127,8 @@ def _provenance(built: Description) -> Iterator[tuple[str, str]]:
             yield name, ", ".join(shown) + (", ..." if len(counts) > len(shown) else "")
     if built.odd:
         yield "odd", ", ".join(f"{kind} ({found.get('count')})" for kind, found in built.odd.items())
-    yield "sha256", built.sha256
+    if built.sha256:  # a set has none
+        yield "sha256", built.sha256
 
 
 def _ancestry(made_from: dict[str, Any] | None) -> Iterator[str]:
@@ -135,11 +136,17 @@ def _ancestry(made_from: dict[str, Any] | None) -> Iterator[str]:
     while isinstance(made_from, dict):
         parents = [parent for parent in made_from.get("from", ()) if isinstance(parent, dict)]
         named = [
-            f"{parent.get('name')} ({parent.get('images')} records, sha256 {_digests(parent.get('sha256'))})"
+            f"{parent.get('name')} ({parent.get('images')} records, sha256 {_digests(parent.get('sha256'))}"
+            f"{_source_of(parent)})"
             for parent in parents
         ]
         yield f"{made_from.get('how')}, of {', '.join(named)}"
         made_from = parents[0].get("made_from") if len(parents) == 1 else None
+
+
+def _source_of(parent: dict[str, Any]) -> str:
+    source = parent.get("source")
+    return f", of {source.get('name')}" if isinstance(source, dict) else ""
 
 
 def _digests(digests: Any) -> str:
@@ -164,4 +171,5 @@ def _print_left_out(path: Path, built: Description) -> None:
     for bad in left_out[:SHOWN_BAD]:
         print(f"left out: {printable(str(bad))}")
     if len(left_out) > SHOWN_BAD:
-        print(f"left out: {len(left_out) - SHOWN_BAD:,} more, all named in {path / 'dataset.json'}")
+        where = path / FILE_NAME if (path / FILE_NAME).exists() else f"the {FILE_NAME} of each LMDB in {path}"
+        print(f"left out: {len(left_out) - SHOWN_BAD:,} more, all named in {where}")

@@ -74,5 +74,5 @@ def test_mean_and_deviation() -> None:
     tally = Tally()
     tally.add(0, made(value=1))
     tally.add(1, made(value=4))
-    assert (tally.mean(), tally.std()) == ([2.5], [1.5])
-    assert Tally().mean() == Tally().std() == []
+    assert (tally.pixel_sums().mean(), tally.pixel_sums().std()) == ([2.5], [1.5])
+    assert Tally().pixel_sums().mean() == Tally().pixel_sums().std() == []
