@@ -267,6 +267,10 @@ class Memory:
     def _on_device(self, device: torch.device) -> Tensor:
         if self._head is Head.NOWHERE:
             self._device, self._head = torch.zeros(self._shape, device=device), Head.DEVICE
-        elif self._head is Head.HOST or self._device is None or self._device.device != device:
+        elif self._is_older_there() or self._device is None or self._device.device != device:
             self._device, self._head = self._on_host().to(device), Head.BOTH
         return self._device
+
+    def _is_older_there(self) -> bool:
+        """May the host have other numbers than the device? Who holds a view writes without a word."""
+        return self._head is Head.HOST or (self._head is Head.BOTH and self._viewed() is not None)

@@ -196,6 +196,21 @@ def test_scales_behind_global_statistics_learn(folder: Path, monkeypatch: pytest
         assert_alike(expected, weights(solver), FP32)
 
 
+def test_what_is_written_to_a_view_is_there(gpu: FakeGpu) -> None:
+    """Real Caffe would go on with the numbers that it has on the GPU."""
+    blob = caffe.Blob(2)
+    view = blob.data
+    view[...] = 1, 2
+    assert blob.data_tensor.cpu().tolist() == [1, 2]
+    view[...] = 3, 4
+    assert blob.data_tensor.cpu().tolist() == [3, 4]
+    blob.data_tensor = blob.data_tensor + 1
+    assert view.tolist() == [3, 4]  # until it is asked for again
+    assert blob.data.tolist() == view.tolist() == [4, 5]
+    del view
+    assert blob.data_tensor is blob.data_tensor
+
+
 def test_free_memory_is_also_what_pytorch_holds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mode._state, "device", DEVICE)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (1000, 9999))
