@@ -67,10 +67,16 @@ def set_mode_cpu() -> None:
 
 
 def set_mode_gpu() -> None:
-    """Compute on the GPU chosen by set_device, or the first one. Raises EngineError where there is none."""
+    """Compute on the GPU chosen by set_device, or the first one. Raises EngineError where there is none that works."""
     if not torch.cuda.is_available():
+        built_for = torch.version.cuda
+        remedy = (
+            "a CUDA build of PyTorch"
+            if built_for is None
+            else f"a driver for CUDA {built_for}, as PyTorch is"
+        )
         raise EngineError(
-            "set_mode_gpu: PyTorch finds no CUDA GPU here; use caffe.set_mode_cpu() or a CUDA build of PyTorch"
+            f"set_mode_gpu: PyTorch finds no CUDA GPU here; use caffe.set_mode_cpu() or {remedy}"
         )
     if _state.gpu >= torch.cuda.device_count():
         raise EngineError(
@@ -78,8 +84,15 @@ def set_mode_gpu() -> None:
         )
     chosen = torch.device("cuda", _state.gpu)
     _check_precision(chosen, _state.precision)
+    try:
+        torch.cuda.set_device(chosen)
+        torch.ones(1, device=chosen).add_(1).item()
+    except RuntimeError as error:  # PyTorch has no kernels for it, or somebody else has all of it
+        reason = str(error).splitlines()[0]
+        raise EngineError(
+            f"set_mode_gpu: GPU {_state.gpu} cannot be used: {reason}: choose another"
+        ) from None
     _state.device = chosen
-    torch.cuda.set_device(chosen)
     _set_tf32()
 
 

@@ -219,6 +219,26 @@ def test_free_memory_is_also_what_pytorch_holds(monkeypatch: pytest.MonkeyPatch)
     assert memory_limit.available_bytes() == 1600
 
 
+def test_a_gpu_that_does_not_work_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    def ones(*arguments: object, **options: object) -> None:
+        raise RuntimeError(
+            "CUDA error: no kernel image is available\nCUDA kernel errors might be reported later"
+        )
+
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+    with pytest.raises(EngineError, match=r"finds no CUDA GPU here; .* or a driver for CUDA 13\.0"):
+        caffe.set_mode_gpu()
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda device: None)
+    monkeypatch.setattr(torch, "ones", ones)
+    with pytest.raises(
+        EngineError, match=r"GPU 0 cannot be used: CUDA error: no kernel image is available: choose"
+    ):
+        caffe.set_mode_gpu()
+    assert mode.device().type == "cpu"
+
+
 def test_bf16_is_refused_where_the_gpu_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mode._state, "device", DEVICE)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (7, 5))
