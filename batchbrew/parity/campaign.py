@@ -4,7 +4,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from batchbrew.errors import InputError
@@ -60,7 +60,7 @@ class Tally:
 class Campaign:
     """Real Caffe and ours; `keep` is where the folders of broken cases go, `told` hears of each of them at once.
 
-    `progress` hears what is being computed.
+    `progress` hears what is being computed. `leeway` is what tolerances are multiplied by.
     """
 
     theirs: Engine
@@ -68,6 +68,7 @@ class Campaign:
     keep: Path | None = None
     told: Callable[[Comparison], None] = lambda comparison: None
     progress: Callable[[str], None] = lambda what: None
+    leeway: float = 1.0
 
     def rounds(self, kinds: Sequence[str], seed: int, configurations: int) -> dict[str, Tally]:
         """So many configurations of each kind that both engines compute.
@@ -140,7 +141,9 @@ class Campaign:
 
     def _comparison(self, case: Case, folder: Path) -> Comparison:
         theirs, ours = (read_result(folder, engine.name) for engine in (self.theirs, self.ours))
-        return compare(case, theirs, ours, tolerances_of(case, self.ours.precision))
+        usual = tolerances_of(case, self.ours.precision)
+        forward, gradient = self.leeway * usual.forward, self.leeway * usual.gradient
+        return compare(case, theirs, ours, replace(usual, forward=forward, gradient=gradient))
 
 
 def _batches(cases: Iterator[Case] | Sequence[Case]) -> Iterator[list[Case]]:

@@ -52,6 +52,8 @@ def test_a_wrong_number_is_found_and_its_case_kept(
     assert 1e-4 < found.forward.difference < 2e-2
     (kept,) = (tmp_path / "kept").iterdir()
     assert {"net.prototxt", "arrays.npz", "bvlc", "again"} <= {path.name for path in kept.iterdir()}
+    lenient = Campaign(bvlc(caffe_python), bvlc(caffe_python, "again"), leeway=1e4)
+    assert not lenient.rounds(["InnerProduct"], 1, 1)["InnerProduct"].broken
 
 
 def test_an_engine_that_cannot_start_is_told(caffe_python: Path, tmp_path: Path) -> None:
