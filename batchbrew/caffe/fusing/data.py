@@ -85,7 +85,7 @@ class DataConvolution:
             convolution.blobs[1].add_diff(of_bias)
         ones = torch.ones_like(numbers[:1, :1], dtype=torch.float32)
         total = _over_images(dy)
-        _, of_ones, _ = convolution.gradients(total, ones, weights[:, :1], (False, True, False))
+        _, of_ones, _ = convolution.gradients(total, ones, weights[:, :1], (False, True, False), exact=True)
         assert of_numbers is not None and of_ones is not None
         return of_numbers, of_ones
 

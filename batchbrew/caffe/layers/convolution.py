@@ -128,9 +128,12 @@ class _Convolving(StandardLayer):
                 if gradient is not None:
                     blob.add_diff(gradient.float().reshape(blob.shape))
 
-    def gradients(self, dy: Tensor, x: Tensor, weights: Tensor, asked: Asked) -> Gradients:
-        """Those of the convolution of the images `x` by `weights`, whose gradient is `dy`."""
-        return self._computation.backward(self._factor(dy), self._factor(x), weights, asked)
+    def gradients(
+        self, dy: Tensor, x: Tensor, weights: Tensor, asked: Asked, *, exact: bool = False
+    ) -> Gradients:
+        """Those of the convolution of the images `x` by `weights`, whose gradient is `dy`; `exact`: in float32."""
+        dy, x = (each.float() if exact else self._factor(each) for each in (dy, x))
+        return self._computation.backward(dy, x, weights, asked)
 
     def _factor(self, numbers: Tensor) -> Tensor:
         """As precise as is asked for; other computations than PyTorch's kernels are float32 always."""
