@@ -31,6 +31,8 @@ MAX_FILE_BYTES = 256 * 2**20
 CMYK = 4  # components of a JPEG
 JPEG_GREY = 128  # what libjpeg draws where it has no data
 BAND_ROWS = 64
+BGR = 3  # channels
+BRIGHTNESS = np.array([0.114, 0.587, 0.299])  # of blue, green and red
 
 
 class ImageError(InputError):
@@ -125,7 +127,7 @@ def _decode(data: bytes, flags: int) -> Image:
 def refuse_cut(data: bytes, skeleton: JpegSkeleton, image: Image, flags: int) -> None:
     """Raise ImageError if `image`, what `flags` gave of a JPEG, lacks rows though the file has its end marker."""
     # In inks libjpeg's grey is another colour: those few are all decoded again.
-    if not (skeleton.components == CMYK or _has_grey_corner(image)):
+    if not (skeleton.components == CMYK or has_grey_corner(image)):
         return
     if _drawn(data, flags) != _drawn(with_filler_before_end(data, skeleton), flags):
         raise ImageError("is a truncated JPEG: its data end before its last row")
@@ -172,15 +174,15 @@ def imdecode(data: bytes, flags: int) -> Image | None:
     return cast(Image | None, image)  # None, whatever the type stubs say, if it cannot be decoded
 
 
-def _has_grey_corner(image: Image) -> bool:
-    """Whether the file's last 8×8 block may never have been drawn.
+def has_grey_corner(image: Image) -> bool:
+    """Whether what lies last in a JPEG's data, its last block, may never have been drawn.
 
-    It is in a corner, whichever way EXIF turned the image; where a side is no multiple of 8, only a part
-    of it is in the image.
+    It is in a corner, whichever way EXIF turned the image. Of the block there may be one pixel in the image, so one
+    pixel is looked at; where a side ends one pixel behind a block, that pixel has a share of its neighbour's colours,
+    and only its brightness is libjpeg's grey.
     """
-    row = image.size // len(image)
-    if JPEG_GREY not in map(image.item, (0, row - 1, image.size - row, image.size - 1)):  # the outmost pixels
-        return False
-    height, width = ((side - 1) % 8 + 1 for side in image.shape[:2])
-    rows, columns = (slice(height), slice(-height, None)), (slice(width), slice(-width, None))
-    return any(bool((image[row, column] == JPEG_GREY).all()) for row in rows for column in columns)
+    height, width = image.shape[:2]
+    corners = image[:: max(height - 1, 1), :: max(width - 1, 1)].reshape(-1, image[0, 0].size)
+    if corners.shape[1] == BGR and (height % 8 == 1 or width % 8 == 1):
+        return bool((np.abs(corners @ BRIGHTNESS - JPEG_GREY) < 1.5).any())
+    return bool((corners == JPEG_GREY).all(axis=1).any())

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from batchbrew.dataset.images import MAX_PIXELS
+from batchbrew.dataset.images import MAX_PIXELS, has_grey_corner
 
 BEGIN, END = b"\xff\xd8\xff", b"\xff\xd9"
 SEQUENTIAL = frozenset((0xC0, 0xC1))  # frames of Huffman-coded pictures that are not progressive
@@ -18,8 +18,6 @@ START_OF_SCAN = 0xDA
 CHANNELS, HEIGHT, WIDTH, DATA, LABEL, ENCODED = 0x08, 0x10, 0x18, 0x22, 0x28, 0x38  # tags in the wire format
 NUMBERS = frozenset((CHANNELS, HEIGHT, WIDTH, LABEL, ENCODED))
 MOST_BITS = 28  # of a number read here: four bytes; negative labels have ten
-BLOCK = 8
-GREY = 128  # what libjpeg draws where it has no data
 
 
 class StoredImage(NamedTuple):
@@ -75,7 +73,7 @@ def decode_jpeg(data: memoryview, flags: int) -> NDArray[np.uint8] | None:
         image = cast(NDArray[np.uint8] | None, cv2.imdecode(np.frombuffer(data, np.uint8), flags))
     except cv2.error:
         return None
-    if image is None or image.dtype != np.uint8 or _perhaps_cut(image):
+    if image is None or image.dtype != np.uint8 or has_grey_corner(image):
         return None
     return image if image.ndim == 3 else image[:, :, np.newaxis]
 
@@ -95,13 +93,3 @@ def _pixels_in_one_scan(data: memoryview) -> int:
     except IndexError:
         pass
     return 0
-
-
-def _perhaps_cut(image: NDArray[np.uint8]) -> bool:
-    """Is a block at a corner grey? A file that was cut lacks its last one, which EXIF may have turned to any corner."""
-    row = image.size // len(image)
-    if GREY not in map(image.item, (0, row - 1, image.size - row, image.size - 1)):  # the outmost pixels
-        return False
-    height, width = ((side - 1) % BLOCK + 1 for side in image.shape[:2])
-    tops, lefts = (slice(height), slice(-height, None)), (slice(width), slice(-width, None))
-    return any(bool((image[top, left] == GREY).all()) for top in tops for left in lefts)

@@ -1,3 +1,4 @@
+import io
 import os
 import struct
 import zlib
@@ -6,8 +7,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import Image as PillowImage
 
 from batchbrew.dataset import images
+from batchbrew.dataset.decoding import COLOUR
 from batchbrew.dataset.headers import read_header
 from batchbrew.dataset.images import ImageError, decode, decode_stored
 from tests.dataset.pictures import by_pillow, encoded, picture
@@ -75,6 +78,29 @@ def test_cut_jpeg_whose_end_marker_was_put_back_is_refused(keep: float) -> None:
     assert cv2.imdecode(np.frombuffer(cut, np.uint8), cv2.IMREAD_COLOR) is not None  # OpenCV says nothing
     with pytest.raises(ImageError, match="data end before its last row"):
         decode(cut)
+
+
+@pytest.mark.parametrize("reduction", [1, 2, 4, 8])
+@pytest.mark.parametrize("size", [(97, 113), (100, 119), (104, 112), (109, 128)])
+@pytest.mark.parametrize("subsampling", [0, 2])
+def test_a_cut_near_the_end_is_found_in_any_size(
+    reduction: int, size: tuple[int, int], subsampling: int
+) -> None:
+    """Some of the last blocks are missing; of the last there may be one row and one column in the picture."""
+    noise = np.random.default_rng(1).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+    file = io.BytesIO()
+    PillowImage.fromarray(noise).save(file, "JPEG", subsampling=subsampling)
+    data, flags = file.getvalue(), COLOUR[reduction]
+    blocks = (-(-size[0] // 16)) * (-(-size[1] // 16)) * (1 if subsampling else 4)
+    cut = data[: -4 * len(data) // blocks] + b"\xff\xd9"
+    for each in (data, cut):
+        header, image = read_header(each), images.imdecode(each, flags)
+        assert header is not None and header.jpeg is not None and image is not None
+        if each is data:
+            images.refuse_cut(each, header.jpeg, image, flags)
+            continue
+        with pytest.raises(ImageError, match="data end before its last row"):
+            images.refuse_cut(each, header.jpeg, image, flags)
 
 
 def test_jpeg_with_a_truly_grey_corner_is_taken() -> None:
