@@ -45,6 +45,5 @@ class Verification:
         where = "before the first record" if last is None else f"behind record {shown_key(last)}"
         self.broken = True
         self.problem_count += 1
-        self.problems.append(
-            f"{name}{where} it cannot be read further, {missing:,} records are not checked: {error}"
-        )
+        records = "1 record is" if missing == 1 else f"{missing:,} records are"
+        self.problems.append(f"{name}{where} it cannot be read further, {records} not checked: {error}")

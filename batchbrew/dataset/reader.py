@@ -222,7 +222,7 @@ def _open(path: Path) -> LmdbFile:
     try:
         file = LmdbFile(path / DATA_FILE)
     except LmdbDamage as damage:
-        raise InputError(f"{path} cannot be opened as an LMDB: {damage}") from damage
+        raise InputError(f"{path} cannot be opened as an LMDB: {damage}; copy or build it anew") from damage
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
     needed, found = file.bytes_needed, file.bytes_found

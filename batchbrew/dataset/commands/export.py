@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from batchbrew.dataset import exporting
+from batchbrew.dataset.commands.tables import counted
 from batchbrew.dataset.progress import reporting
 
 
@@ -11,6 +12,5 @@ def export(path: Path, out: Path, options: exporting.ExportOptions, workers: int
     with reporting(f"writing {out}") as progress:
         done = exporting.export(path, out, options, workers=workers, progress=progress)
     renamed = f", {done.renamed:,} under another name" if done.renamed else ""
-    print(
-        f"{out}: {done.images:,} images of {path}{renamed}; {out / exporting.LIST} names them with their labels"
-    )
+    images = counted(done.images, "image")
+    print(f"{out}: {images} of {path}{renamed}; {out / exporting.LIST} names them with their labels")

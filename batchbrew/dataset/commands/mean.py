@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from batchbrew.dataset.commands.tables import counted
 from batchbrew.dataset.mean_file import Frame, write_mean
 from batchbrew.dataset.progress import reporting
 
@@ -11,8 +12,7 @@ def mean(path: Path, out: Path, frame: Frame, *, workers: int | None = None, for
     with reporting(f"adding up {path}") as progress:
         found = write_mean(path, out, frame, workers=workers, force=force, progress=progress)
     channels, height, width = found.values.shape
-    print(
-        f"{out}: the mean of {found.images:,} images, {channels}×{height}×{width}; of each channel, for a prototxt:"
-    )
+    images = counted(found.images, "image")
+    print(f"{out}: the mean of {images}, {channels}×{height}×{width}; of each channel, for a prototxt:")
     for value in found.per_channel:
         print(f"mean_value: {value:.6g}")
