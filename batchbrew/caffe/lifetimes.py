@@ -1,20 +1,18 @@
 """Until when each blob of a net is needed in training, where nobody looks at blobs from outside."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from batchbrew.caffe.blob import Blob
 from batchbrew.caffe.fusing.unit import Unit
 from batchbrew.caffe.gradient_flow import GradientFlow
 from batchbrew.caffe.layer import Layer
-from batchbrew.caffe.memory import Memory
+from batchbrew.caffe.shared_memory import SHARING, data_memories, gradient_memories, is_view
 from batchbrew.caffe.wiring import Wiring
 
 HOW_TO_KEEP = (
     "during training, which takes less memory so: set solver.keep_blobs = True, or look after a net.forward() and "
     "net.backward() of your own"
 )
-
-SHARING = ("Flatten", "Reshape", "Concat", "Slice")  # one bottom and one top of theirs have one memory
 
 
 class Lifetimes:
@@ -36,8 +34,10 @@ class Lifetimes:
         self._wiring, self._blobs, self._layers, self._flow = wiring, blobs, layers, flow
         staying = set(wiring.outputs)
         staying.update(blob for node in wiring.nodes if not node.bottoms for blob in node.tops)
-        data = self._memories(lambda blob: blob.data_memory, {*SHARING, "Split"})
-        gradients = self._memories(lambda blob: blob.diff_memory, SHARING)
+        bottoms = [[blobs[blob] for blob in node.bottoms] for node in wiring.nodes]
+        tops = [[blobs[blob] for blob in node.tops] for node in wiring.nodes]
+        data = data_memories(blobs, layers, bottoms, tops)
+        gradients = gradient_memories(blobs, layers, bottoms, tops)
         read_back = self._read_back(data, in_units)
         last_reader = {data[blob]: i for i, node in enumerate(wiring.nodes) for blob in node.bottoms}
         again = self._made_again(data, units)
@@ -57,22 +57,6 @@ class Lifetimes:
             if flow.layers[maker] and memory in written:
                 self._gradients.setdefault(maker, []).append(memory)
 
-    def _memories(self, of: Callable[[Blob], Memory], sharing: Iterable[str]) -> list[int]:
-        """By blob, the first blob that shares its memory, at the latest in the first passes: types of `sharing` give
-        their single top the memory of their single bottom then, or the other way round.
-        """
-        first: dict[int, int] = {}
-        found = [first.setdefault(id(of(blob)), index) for index, blob in enumerate(self._blobs)]
-        for node, layer in zip(self._wiring.nodes, self._layers, strict=True):
-            if layer.type not in sharing or (
-                layer.type != "Split" and len(node.bottoms) + len(node.tops) > 2
-            ):
-                continue
-            for blob in node.tops:
-                one, other = sorted((found[node.bottoms[0]], found[blob]))
-                found = [one if each == other else each for each in found]
-        return found
-
     def _read_back(self, memories: Sequence[int], in_units: set[int]) -> set[int]:
         """What backward passes read."""
         read: set[int] = set()
@@ -84,18 +68,18 @@ class Lifetimes:
         return read
 
     def _written_back(self, memories: Sequence[int]) -> set[int]:
-        """What backward passes write. Other gradients are zeros, or the weight of a loss, for good, and are read so: a
-        split adds up its tops', one of which goes to an Accuracy, say.
+        """What backward passes write before they read it. Other gradients last from one pass to the next: zeros, or the
+        weight of a loss. A split adds up its tops', one of which goes to an Accuracy, say.
         """
-        return {
-            memories[blob]
-            for node, runs, asked in zip(
-                self._wiring.nodes, self._flow.layers, self._flow.bottoms, strict=True
-            )
-            if runs
-            for blob, wanted in zip(node.bottoms, asked, strict=True)
-            if wanted
-        }
+        written: set[int] = set()
+        lasting: set[int] = set()
+        for index in reversed(range(len(self._layers))):
+            node = self._wiring.nodes[index]
+            if self._flow.layers[index] and not is_view(self._layers[index], node.bottoms, node.tops):
+                lasting.update({memories[blob] for blob in node.tops} - written)
+                asked = zip(node.bottoms, self._flow.bottoms[index], strict=True)
+                written.update(memories[blob] for blob, wanted in asked if wanted)
+        return written - lasting
 
     def _made_again(self, memories: Sequence[int], units: Sequence[Unit]) -> dict[int, Unit]:
         """The memories that a unit is the last to write, and can write again in the backward pass."""
@@ -103,7 +87,7 @@ class Lifetimes:
             memories[blob]: i
             for i, node in enumerate(self._wiring.nodes)
             for blob in node.tops
-            if self._layers[i].type not in (*SHARING, "Split")
+            if self._layers[i].type not in SHARING
         }
         by_last = {unit.last: unit for unit in units if unit.writes_again}
         return {memory: by_last[index] for memory, index in last_writer.items() if index in by_last}

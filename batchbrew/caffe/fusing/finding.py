@@ -13,6 +13,7 @@ from batchbrew.caffe.layers.convolution import Convolution
 from batchbrew.caffe.layers.dropout import Dropout
 from batchbrew.caffe.layers.rectified import ReLU
 from batchbrew.caffe.layers.scale import Scale
+from batchbrew.caffe.shared_memory import data_memories, hands_on
 
 Blobs = Sequence[Sequence[Blob]]
 AXES = (2, 4)  # N×C and N×C×H×W
@@ -37,6 +38,16 @@ def find_units(layers: Sequence[Layer], bottoms: Blobs, tops: Blobs, flow: Gradi
 class _Finder:
     def __init__(self, layers: Sequence[Layer], bottoms: Blobs, tops: Blobs, flow: GradientFlow) -> None:
         self._layers, self._bottoms, self._tops, self._flow = layers, bottoms, tops, flow
+        made = list({id(blob): blob for each in tops for blob in each}.values())
+        names = data_memories(made, layers, bottoms, tops)
+        self._memories = {id(blob): name for blob, name in zip(made, names, strict=True)}
+        self._readers: dict[int, list[int]] = {}  # by memory
+        self._writers: dict[int, list[int]] = {}
+        for index, (layer, bottom, top) in enumerate(zip(layers, bottoms, tops, strict=True)):
+            if not hands_on(layer, bottom, top):
+                for users, used in ((self._readers, bottom), (self._writers, top)):
+                    for memory in {self._memories[id(blob)] for blob in used}:
+                        users.setdefault(memory, []).append(index)
 
     def unit_at(self, first: int) -> Unit | None:
         if type(self._layers[first]) is not BatchNorm or len(self._bottoms[first][0].shape) not in AXES:
@@ -46,7 +57,12 @@ class _Finder:
             index = first + len(members)
             if index < len(self._layers) and type(self._layers[index]) is kind and self._continues(index):
                 members.append(self._member(index))
-        chain = NormalisedChain(first, members)
+        lasting = [
+            member.top
+            for member in members
+            if self._is_read_besides(member.top, first, first + len(members) - 1)
+        ]
+        chain = NormalisedChain(first, members, lasting)
         return self._with_convolution(chain) or chain
 
     def _member(self, index: int) -> Member:
@@ -60,19 +76,39 @@ class _Finder:
         layer, bottom = self._layers[index], self._bottoms[index]
         if len(bottom) != 1 or bottom[0] is not self._tops[index - 1][0] or not self._passes_back(index):
             return False
+        if isinstance(layer, ReLU):
+            return not layer.layer_param.relu_param.negative_slope and self._keeps_its_zeros(index)
         if isinstance(layer, Scale):
-            return layer.layer_param.scale_param.axis == 1 and layer.blobs[0].shape == bottom[0].shape[1:2]
-        if isinstance(layer, Convolution):
-            return True
-        return not layer.layer_param.relu_param.negative_slope and self._keeps_its_zeros(index)
+            if layer.layer_param.scale_param.axis != 1 or layer.blobs[0].shape != bottom[0].shape[1:2]:
+                return False
+            if bottom[0] is self._tops[index][0]:  # it keeps what it writes over
+                return True
+        return not self._writers_after(index, bottom[0])
 
     def _keeps_its_zeros(self, index: int) -> bool:
-        """In place, Caffe's ReLU lets gradients through where its top is not 0 at the end, whoever wrote it last."""
-        top = self._tops[index][0]
-        return self._bottoms[index][0] is not top or all(
-            isinstance(layer, Dropout | ReLU)
-            for layer, tops in zip(self._layers[index + 1 :], self._tops[index + 1 :], strict=True)
-            if any(each is top for each in tops)
+        """Caffe's ReLU lets gradients through where its bottom is above 0 at the end, whoever wrote it last: in place
+        that is its top. Under the same name a Dropout or a ReLU does not change where that is as far as gradients come
+        back; under another there may be readers past it.
+        """
+        bottom = self._bottoms[index][0]
+        in_place = bottom is self._tops[index][0]
+        return all(
+            in_place and isinstance(self._layers[writer], Dropout | ReLU) and self._tops[writer][0] is bottom
+            for writer in self._writers_after(index, bottom)
+        )
+
+    def _writers_after(self, index: int, blob: Blob) -> list[int]:
+        """The layers behind `index` that write to the blob's memory, under whatever name: a Flatten's top, say."""
+        return [writer for writer in self._writers[self._memories[id(blob)]] if writer > index]
+
+    def _is_read_besides(self, blob: Blob, first: int, last: int) -> bool:
+        """Does a layer behind these read the blob's memory, or the backward pass of any other one?"""
+        memory = self._memories[id(blob)]
+        readers, writers = self._readers.get(memory, []), self._writers[memory]
+        backward = [index for index in readers if self._layers[index].reads_bottoms_backward]
+        backward += [index for index in writers if self._layers[index].reads_tops_backward]
+        return any(index > last for index in readers) or any(
+            self._flow.layers[index] and not first <= index <= last for index in backward
         )
 
     def _passes_back(self, index: int) -> bool:

@@ -55,9 +55,11 @@ class NormalisedChain:
     writes_again = True
     reads_blobs_backward: frozenset[int] = frozenset()
 
-    def __init__(self, first: int, members: Sequence[Member]) -> None:
+    def __init__(self, first: int, members: Sequence[Member], lasting: Sequence[Blob] = ()) -> None:
+        """`lasting`: tops that other layers read, too, under another name of their memory, or backward."""
         self.first, self.last = first, first + len(members) - 1
         self._members = list(members)
+        self._lasting = {id(blob) for blob in lasting}
         self.bottom, self.top = members[0].bottom, members[-1].top
         assert isinstance(members[0].layer, BatchNorm)
         self._norm = members[0].layer
@@ -85,7 +87,7 @@ class NormalisedChain:
         """What the blobs between hold: x̂, or with the Scale in the same place y before it was rectified."""
         last = {id(member.top): member for member in self._members if member.top is not self.top}
         for member in last.values():
-            if not keep:
+            if not keep and id(member.top) not in self._lasting:
                 member.drop_data()
                 continue
             scaled = isinstance(member.layer, Scale)
@@ -106,6 +108,7 @@ class NormalisedChain:
         if not self._members[-1].learns:
             return
         of, (factors, shifts) = self._kept, self._scaling()
+        unasked = self.top.has_no_diff
         dy = (self.top.lasting_diff if keep else self.top.held_diff).to(of.x.dtype)
         asked = self.scale.param_propagate_down if self.scale is not None and self.scale_learns else []
         y = self.top.held_data if self.rectifies and self._let_go else of.y
@@ -120,7 +123,7 @@ class NormalisedChain:
         )  # fmt: skip
         if self.scale is not None:
             self.scale.learn(of_factors, of_shifts)
-        self._leave_diffs_between(dy, factors, keep)
+        self._leave_diffs_between(dy, factors, keep, unasked)
         if dx is not None:
             self.bottom.diff_tensor = dx
         if not keep:
@@ -131,8 +134,11 @@ class NormalisedChain:
         """Does the Scale run backward?"""
         return any(isinstance(each.layer, Scale) and each.learns for each in self._members)
 
-    def _leave_diffs_between(self, dy: Tensor, factors: Tensor | None, keep: bool) -> None:
-        """Each layer leaves its bottom's gradient; where several have one place the first layer's stays."""
+    def _leave_diffs_between(self, dy: Tensor, factors: Tensor | None, keep: bool, unasked: bool) -> None:
+        """Each layer leaves its bottom's gradient; where several have one place the first layer's stays.
+
+        `unasked`: no layer wrote the top's, and none will in later passes: it stays zero.
+        """
         left = {
             id(member.bottom): member
             for member in reversed(self._members[1:])
@@ -144,6 +150,8 @@ class NormalisedChain:
             if keep:
                 own = factors.clone() if factors is not None and isinstance(member.layer, Scale) else None
                 member.bottom.defer_diff(partial(_masked, dy, self._kept.y, own))
+            elif member.bottom is self.top and unasked:
+                member.bottom.clear_diff()
             else:
                 member.drop_diff()
 
