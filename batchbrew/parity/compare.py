@@ -95,7 +95,7 @@ def difference(theirs: Array, ours: Array, small: float = SMALL, least: float = 
     largest = size.max(initial=least)
     if largest == 0:
         return np.inf if b.any() else 0.0
-    return float((np.abs(a - b) / np.maximum(size, small * largest)).max())
+    return float((np.abs(a - b) / np.maximum(size, small * largest)).max(initial=0))
 
 
 def rough_difference(theirs: Array, ours: Array, least: float = 0.0) -> float:

@@ -17,6 +17,7 @@ from batchbrew.parity.generated_nets import NETS, generated_case
 from batchbrew.parity.image_sources import data_case, image_data_case, window_data_case
 from batchbrew.parity.random_chains import chain_case
 from batchbrew.parity.random_nets import stack_case, wiring_case
+from batchbrew.parity.random_views import view_case
 from batchbrew.parity.specimens.specimens import MAKERS
 
 # (kind, seed, number) -> case
@@ -34,6 +35,7 @@ KINDS: dict[str, Draw] = {
     "wiring": wiring_case,
     "stack": stack_case,
     "chain": chain_case,
+    "view": view_case,
     **dict.fromkeys(NETS, generated_case),
 }
 TRIES = 10  # for each configuration that can be built, at most so many are drawn

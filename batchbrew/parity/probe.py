@@ -57,17 +57,17 @@ def run_pass(net: Any, number: int, what: Dict[str, Any], arrays: Any, out: Arra
     for name, array in given.items():
         net.blobs[name].data[...] = array
     out["%d|loss" % number] = np.float64(net._forward(0, len(net.layers) - 1))
+    if what["backward"]:
+        stage("pass %d, backward" % number)
+        for key in arrays.files:
+            if key.startswith("%d|diff|" % number):
+                net.blobs[key.split("|")[2]].diff[...] = arrays[key]
+        net.backward()
+        keep(out, "%d|diff" % number, {name: blob.diff for name, blob in net.blobs.items()})
+        keep(out, "%d|gradient" % number, parameters(net, "diff"))
+    # Not before: where somebody may have written data, ours computes backward layer by layer.
     keep(out, "%d|data" % number, {name: blob.data for name, blob in net.blobs.items()})
     keep(out, "%d|parameter" % number, parameters(net, "data"))
-    if not what["backward"]:
-        return
-    stage("pass %d, backward" % number)
-    for key in arrays.files:
-        if key.startswith("%d|diff|" % number):
-            net.blobs[key.split("|")[2]].diff[...] = arrays[key]
-    net.backward()
-    keep(out, "%d|diff" % number, {name: blob.diff for name, blob in net.blobs.items()})
-    keep(out, "%d|gradient" % number, parameters(net, "diff"))
 
 
 def parameters(net: Any, attribute: str) -> Arrays:

@@ -22,32 +22,32 @@ def chain_case(kind: str, seed: int, number: int) -> Case:
     """Images or points, normalised as data or behind a layer, one or two chains, and a loss."""
     random = Random(f"{seed} {kind} {number}")
     phase = random.choice([pb.TRAIN, pb.TRAIN, pb.TEST])
-    shape = _shape(random)
+    shape = shape_of_data(random)
     net = pb.NetParameter(name="chains", force_backward=maybe(random, 0.2))
     inputs = pb.InputParameter(shape=[pb.BlobShape(dim=shape), pb.BlobShape(dim=shape[:1])])
     net.layer.add(name="input", type="Input", top=["data", "label"], input_param=inputs)
     blob = "data"
     if maybe(random, 0.6):
-        blob = _chain(random, net, blob, "of_data", rectified=maybe(random, 0.2), trained=maybe(random, 0.8))
-    blob = _learned(random, net, blob, "first", shape)
+        blob = chain(random, net, blob, "of_data", rectified=maybe(random, 0.2), trained=maybe(random, 0.8))
+    blob = learned(random, net, blob, "first", shape)
     for index in range(random.randint(1, 2)):
         blob = _joined(random, net, blob, f"join{index}", shape) if maybe(random, 0.4) else blob
-        blob = _chain(random, net, blob, f"chain{index}", rectified=maybe(random, 0.7), trained=True)
+        blob = chain(random, net, blob, f"chain{index}", rectified=maybe(random, 0.7), trained=True)
         if maybe(random, 0.5):
-            blob = _learned(random, net, blob, f"next{index}", shape)
+            blob = learned(random, net, blob, f"next{index}", shape)
     append_loss(random, net, blob)
     shapes = {"data": shape, "label": shape[:1]}
     return net_case(random, kind, seed, number, net, phase, shapes, random.randint(1, 3))
 
 
-def _shape(random: Random) -> Shape:
+def shape_of_data(random: Random) -> Shape:
     if maybe(random, 0.2):
         return random.randint(LEAST_NUMBERS, 2 * LEAST_NUMBERS), random.randint(2, 6)
     size = random.randint(5, 10)
     return random.randint(2, 5), random.choice([3, 4, 16]), size, size + random.randint(0, 3)
 
 
-def _learned(
+def learned(
     random: Random, net: pb.NetParameter, blob: str, name: str, shape: Shape, outputs: int | None = None
 ) -> str:
     """A convolution of images, an inner product of points."""
@@ -67,7 +67,7 @@ def _learned(
     return name
 
 
-def _chain(
+def chain(
     random: Random, net: pb.NetParameter, blob: str, name: str, *, rectified: bool, trained: bool
 ) -> str:
     """BatchNorm, mostly with a Scale; the top of each is its bottom or another. `trained`: does the Scale learn?"""
@@ -102,8 +102,8 @@ def _joined(random: Random, net: pb.NetParameter, blob: str, name: str, shape: S
     """Two branches, each learned and normalised, put together again."""
     branches = []
     for branch in (f"{name}a", f"{name}b"):
-        top = _learned(random, net, blob, branch, shape, outputs=4)
-        branches.append(_chain(random, net, top, branch, rectified=maybe(random), trained=True))
+        top = learned(random, net, blob, branch, shape, outputs=4)
+        branches.append(chain(random, net, top, branch, rectified=maybe(random), trained=True))
     layer = net.layer.add(name=name, type="Eltwise", bottom=branches, top=[name])
     layer.eltwise_param.operation = random.choice(_OPERATIONS)
     return name
