@@ -25,3 +25,15 @@ def test_a_build_prints_names_on_one_line(tmp_path: Path, capsys: pytest.Capture
         build(tmp_path / "strict", choice, build_options(side=32, strict=True))
     assert "all is well" in str(error.value)
     assert str(error.value).isprintable()
+
+
+def test_nothing_is_printed_of_what_is_damaged_but_our_own_line(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "photos" / "a"
+    folder.mkdir(parents=True)
+    (folder / "x.bmp").write_bytes(encoded(".bmp")[:-99])
+    (folder / "y.png").write_bytes(encoded(".png"))
+    build(tmp_path / "db", SourceChoice(folder=tmp_path / "photos"), build_options(side=32))
+    found = capfd.readouterr()
+    assert (found.err, found.out.count("x.bmp")) == ("", 1)
