@@ -1,6 +1,6 @@
 """Which layers Caffe runs backward (net.cpp, Net::Init), and who spoils what they read there."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from batchbrew.lint.backward_reads import InPlace, backward_reads, learns
@@ -15,7 +15,7 @@ LEARNED_BLOBS = {
 }  # fmt: skip
 
 # Other types multiply what they read of their own top with its gradient, number by number.
-WHOLE_TOP = ("LSTM", "MVN", "RNN")
+WHOLE_TOP = ("MVN",)
 
 
 class Spoiled(NamedTuple):
@@ -55,7 +55,7 @@ def spoiled_reads(view: View) -> Iterator[Spoiled]:
                 harmful = [
                     overwriter
                     for overwriter in content.overwriters
-                    if not _is_harmless(view.layers[overwriter], demand, content, own_top)
+                    if not _is_harmless(view.layers, overwriter, demand, content, own_top)
                 ]
                 if harmful:
                     yield Spoiled(number, content, harmful[0])
@@ -80,14 +80,17 @@ def _contents_read(flow: BlobFlow, number: int) -> Iterator[tuple[Content, InPla
                 yield flow.tops[number][place], "keep"
 
 
-def _is_harmless(overwriter: pb.LayerParameter, demand: InPlace, content: Content, own_top: bool) -> bool:
-    """Does the overwriter change only what no gradient comes back to?
+def _is_harmless(
+    layers: Sequence[pb.LayerParameter], number: int, demand: InPlace, content: Content, own_top: bool
+) -> bool:
+    """Does the overwriter, that layer, change only what no gradient comes back to?
 
     Where a ReLU or a Dropout makes a 0, the gradient that comes through it is 0 too. Elsewhere a ReLU keeps the
     values, and a Dropout the signs: AlexNet's Dropout after a ReLU, both in place, is right. Were the content
     read by others too, a gradient would come back past the overwriter.
     """
-    if len(content.readers) > 1:
+    overwriter = layers[number]
+    if any(len(each.readers) > 1 for each in content.until(number)):
         return False
     slope = overwriter.relu_param.negative_slope
     if demand == "keep_sign":

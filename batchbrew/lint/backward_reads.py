@@ -94,6 +94,18 @@ def _relu(layer: pb.LayerParameter) -> Reads:
     return Reads((0,), in_place="wrong_gradient" if layer.relu_param.negative_slope < 0 else "keep_sign")
 
 
+def _recurrent(layer: pb.LayerParameter) -> Reads:
+    """Caffe unrolls it into a net, whose blobs are its own but for the sequence, a static input, and with expose_hidden
+    the cell before the first step and the last state behind the last. (An RNN of one step reads its top, too; how many
+    steps there are is not known here.)
+    """
+    exposed = (2 if layer.type == "LSTM" else 1) if layer.recurrent_param.expose_hidden else 0
+    last = len(layer.bottom) - 1
+    static = (2,) if last - exposed > 1 else ()
+    cell = (last,) if exposed == 2 else ()
+    return Reads((0, *static, *cell), (exposed,) if exposed else (), "wrong_gradient")
+
+
 def _reduction(layer: pb.LayerParameter) -> Reads:
     linear = (pb.ReductionParameter.SUM, pb.ReductionParameter.MEAN)
     return Reads(() if layer.reduction_param.operation in linear else (0,))
@@ -120,14 +132,14 @@ _TABLE: dict[str, Reads | Callable[[pb.LayerParameter], Reads]] = {
     "Im2col": _NOTHING,
     "InnerProduct": _if_it_learns,
     "LRN": _lrn,
-    "LSTM": Reads((0, 1), (0,)),
+    "LSTM": _recurrent,
     "Log": Reads((0,), in_place="wrong_gradient"),
     "MVN": _mvn,
     "MultinomialLogisticLoss": Reads((0, 1)),
     "PReLU": Reads((0,), in_place="safe"),
     "Pooling": _pooling,
     "Power": _power,
-    "RNN": Reads((0, 1), (0,)),
+    "RNN": _recurrent,
     "ReLU": _relu,
     "Reduction": _reduction,
     "Reshape": Reads(in_place="refused"),

@@ -17,9 +17,13 @@ SHARING = ("Concat", "Flatten", "Reshape", "Slice", "Split")
 
 @dataclass(eq=False)
 class Memory:
-    """A piece of memory; `writers` are the numbers of the layers that wrote to all of it, in their order."""
+    """A piece of memory; `writers` are the numbers of the layers that wrote to all of it, in their order.
+
+    `contents`: all that was ever in it, under whatever name.
+    """
 
     writers: list[int] = field(default_factory=list)
+    contents: list["Content"] = field(default_factory=list)
 
 
 @dataclass(eq=False)
@@ -38,6 +42,11 @@ class Content:
     def overwriters(self) -> list[int]:
         """The layers that write over it."""
         return self.memory.writers[self.writes :]
+
+    def until(self, overwriter: int) -> list["Content"]:
+        """It, and what other names its memory has until that layer writes there."""
+        end = self.memory.writers.index(overwriter)
+        return [each for each in self.memory.contents if self.writes <= each.writes <= end]
 
 
 class Clash(NamedTuple):
@@ -91,6 +100,7 @@ class BlobFlow:
         if before is not None and not is_in_place(layer, place):
             self.clashes.append(Clash(number, blob, before.maker))
         content = Content(blob, number, memory, len(memory.writers))
+        memory.contents.append(content)
         self._current[blob] = content
         return content
 
@@ -101,6 +111,19 @@ class BlobFlow:
         if layer.type == "Slice" and len(layer.top) > 1:
             return None
         return self.bottoms[number][0]
+
+    def view_of(self, number: int) -> int | None:
+        """The layer, if there is one, whose top the first bottom of layer `number` is, and which hands its own bottom's
+        memory on, data and gradient; others may have worked there in place. Between several readers Caffe puts a Split.
+        """
+        bottom = self.bottoms[number][0]
+        if bottom is not None and len(bottom.readers) > 1:
+            return None
+        while bottom is not None and is_in_place(self.layers[bottom.maker]):
+            bottom = self.bottoms[bottom.maker][0]
+        if bottom is None or self.layers[bottom.maker].type == "Split":
+            return None
+        return bottom.maker if self._shared(bottom.maker, self.layers[bottom.maker]) is not None else None
 
     def readers(self, number: int) -> list[int]:
         """The layers that read any top of layer `number`."""

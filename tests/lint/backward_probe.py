@@ -2,7 +2,8 @@
 
 Takes a JSON file of cases: name → [layer's fields, [shapes of bottoms], [kinds of bottoms], number of tops].
 A bottom of kind "x" comes out of a learned Bias, so that it wants a gradient; the others are inputs: "positive",
-"ones", or a number of labels. Prints, by name, {"bottoms": [...], "tops": [...], "in_place": ...}.
+"ones", "marks" of sequences, or a number of labels.
+Prints, by name, {"bottoms": [...], "tops": [...], "in_place": ...}.
 Each case has a process of its own, as Caffe ends it where it refuses.
 """
 
@@ -80,6 +81,8 @@ def sample(kind, shape):
         return random.randn(*shape)
     if kind == "positive":
         return random.uniform(0.1, 0.9, shape)
+    if kind == "marks":  # where sequences begin, first of all at the first step: nothing is left of earlier passes
+        return np.arange(np.prod(shape)).reshape(shape) >= shape[1]
     return np.ones(shape) if kind == "ones" else random.randint(0, kind, shape)
 
 
@@ -90,7 +93,7 @@ def other_values(kind, data):
         return data.max() - data if indices else -1.7 * data
     if kind == "positive":
         return 1 - data
-    return 0 * data if kind == "ones" else (data + 1) % kind
+    return 0.5 * data if kind in ("ones", "marks") else (data + 1) % kind
 
 
 def same(these, those):

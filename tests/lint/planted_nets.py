@@ -237,6 +237,11 @@ PLANTED = [
         + head("FAULT"), "h", "n", "it writes over h, which the backward pass of relu (ReLU) reads", 5,
     ),
     Planted(
+        "flatten-of-view", INPUT + layer("h", "Scale", "data", "h") + layer("s", "FAULT", "h", "s")
+        + layer("f", "Flatten", "s", "f") + head("f"), "Slice", "Power",
+        "no gradient comes from f through s to h", 5, fix="let it flatten h itself, or write a Reshape in its place",
+    ),
+    Planted(
         "unread-blob", INPUT + layer("p", "Power", "data", "p") + head("FAULT"), "data", "p",
         "nobody reads p in TRAIN", 3, "note",
     ),

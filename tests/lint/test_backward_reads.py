@@ -33,6 +33,12 @@ def loss(fields: str, kind: str | int = 5, tops: int = 1, first: str = "x") -> C
     return fields, (ROW, labels), (first, kind), tops
 
 
+def recurrent(kind: str, *shapes: tuple[int, ...], more: str = "") -> Case:
+    fields = f'type: "{kind}" recurrent_param {{ num_output: 4 {GAUSSIAN} {more} }}'
+    kinds, tops = ("ones", 1 + len(shapes)) if more else ("marks", 1)
+    return fields, (SEQUENCE, SEQUENCE[:2], *shapes), ("x", kinds, *["x"] * len(shapes)), tops
+
+
 CASES: dict[str, Case] = {
     "AbsVal": one('type: "AbsVal"'),
     "BNLL": one('type: "BNLL"'),
@@ -59,9 +65,9 @@ CASES: dict[str, Case] = {
     "InnerProduct": one(f'type: "InnerProduct" inner_product_param {{ num_output: 4 {GAUSSIAN} }}', (2, 4)),
     "LRN": one('type: "LRN"'),
     "LRN, within": one('type: "LRN" lrn_param { norm_region: WITHIN_CHANNEL }'),
-    "LSTM": (
-        f'type: "LSTM" recurrent_param {{ num_output: 4 {GAUSSIAN} }}', (SEQUENCE, (3, 2)), ("x", "ones"), 1
-    ),
+    "LSTM": recurrent("LSTM"),
+    "LSTM, static": recurrent("LSTM", (2, 3)),
+    "LSTM, exposed": recurrent("LSTM", (1, 2, 4), (1, 2, 4), more="expose_hidden: true"),
     "Log": one('type: "Log" log_param { shift: 5 }'),
     "MVN": one('type: "MVN"'),
     "MVN, mean": one('type: "MVN" mvn_param { normalize_variance: false }'),
@@ -75,9 +81,9 @@ CASES: dict[str, Case] = {
     "Power, 0": one('type: "Power" power_param { power: 0 }'),
     "Power, 2": one('type: "Power" power_param { power: 2 shift: 9 }'),
     "Power, 3": one('type: "Power" power_param { power: 3 shift: 9 }'),
-    "RNN": (
-        f'type: "RNN" recurrent_param {{ num_output: 4 {GAUSSIAN} }}', (SEQUENCE, (3, 2)), ("x", "ones"), 1
-    ),
+    "RNN": recurrent("RNN"),
+    "RNN, static": recurrent("RNN", (2, 3)),
+    "RNN, exposed": recurrent("RNN", (1, 2, 4), more="expose_hidden: true"),
     "ReLU": one('type: "ReLU"'),
     "ReLU, leaky": one('type: "ReLU" relu_param { negative_slope: 0.1 }'),
     "ReLU, falling": one('type: "ReLU" relu_param { negative_slope: -0.5 }'),

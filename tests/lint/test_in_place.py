@@ -89,7 +89,9 @@ def here(kind: str, blob: str = "a", fields: str = "", name: str = "") -> str:
 
 
 NEGATIVE = "scale_param { filler { value: -2 } }"
-RESHAPE = layer("r", "Reshape", "a", "r", "reshape_param { shape { dim: 0 dim: 0 dim: 0 dim: 0 } }")
+SAME = "reshape_param { shape { dim: 0 dim: 0 dim: 0 dim: 0 } }"
+RESHAPE = layer("r", "Reshape", "a", "r", SAME)
+FLATTEN = layer("f", "Flatten", "a", "f")
 SCALE = f"scale_param {{ bias_term: true {GAUSSIAN} }}"
 NORMALISED = here("BatchNorm", name="bn") + here("Scale", fields=SCALE) + here("ReLU")
 FROZEN = conv("data", "frozen").replace(
@@ -112,6 +114,18 @@ RIGHT = {
     "lrn, relu": conv("data", "a") + layer("n", "LRN", "a", "a2", "lrn_param { alpha: 9 }") + here("ReLU", "a2"),
     "tanh, relu": conv("data", "a") + here("TanH") + here("ReLU"),
     "flatten, relu": conv("data", "a") + layer("f", "Flatten", "a", "f") + here("ReLU", "f"),
+    "relu, flatten, dropout": conv("data", "a") + here("ReLU") + FLATTEN + here("Dropout", "f"),
+    "relu, flatten, sigmoid elsewhere": conv("data", "a") + here("ReLU") + FLATTEN + layer("s", "Sigmoid", "f", "a2"),
+    "relu elsewhere, flatten, sigmoid": conv("data", "b") + layer("relu", "ReLU", "b", "a") + FLATTEN
+    + here("Sigmoid", "f"),
+    "bn, scale, flatten, sigmoid": conv("data", "a") + here("BatchNorm", name="bn") + here("Scale", fields=SCALE)
+    + FLATTEN + here("Sigmoid", "f"),
+    "flatten of a flatten, relu": conv("data", "a") + FLATTEN + layer("g", "Flatten", "f", "a2") + here("ReLU", "a2"),
+    "reshape of a flatten": conv("data", "a") + FLATTEN
+    + layer("r", "Reshape", "f", "a2", "reshape_param { shape { dim: 0 dim: 3 dim: -1 } }"),
+    "flatten of one of two readers of a reshape": conv("data", "a") + RESHAPE + layer("f2", "Flatten", "r", "g")
+    + layer("r2", "Reshape", "r", "h", "reshape_param { shape { dim: 0 dim: -1 } }")
+    + layer("sum", "Eltwise", "g,h", "a2"),
     "power on images": here("Power", "data", "power_param { scale: 3 }") + conv("data", "a"),
     "pooling, scale": conv("data", "a")
     + layer("p", "Pooling", "a", "a2", "pooling_param { kernel_size: 2 }") + here("Scale", "a2", SCALE),
@@ -129,6 +143,19 @@ WRONG = {
     + here("Bias", "a2", "bias_param { filler { value: 2 } }"),
     "elu, scale": conv("data", "a") + here("ELU") + here("Scale", fields=SCALE),
     "mvn, relu": conv("data", "a") + layer("m", "MVN", "a", "a2") + here("ReLU", "a2"),
+    "relu, flatten, sigmoid": conv("data", "a") + here("ReLU") + FLATTEN + here("Sigmoid", "f"),
+    "relu, slice, scale": conv("data", "a") + here("ReLU") + layer("s", "Slice", "a", "a2")
+    + here("Scale", "a2", NEGATIVE),
+    "relu, two views, relu in one": conv("data", "a") + here("ReLU", fields="relu_param { negative_slope: 0.5 }")
+    + RESHAPE + layer("r2", "Reshape", "a", "b", SAME) + here("ReLU", "r", name="relu_r")
+    + layer("sum", "Eltwise", "b,r", "a2"),
+    "relu, view, two views of that, dropout in one": conv("data", "a") + here("ReLU") + RESHAPE
+    + layer("r2", "Reshape", "r", "b", SAME) + layer("r3", "Reshape", "r", "c", SAME) + here("Dropout", "c")
+    + layer("e", "Scale", "b", "d", SCALE) + layer("sum", "Eltwise", "c,d", "a2"),
+    "sigmoid, flatten, dropout": conv("data", "a") + here("Sigmoid") + FLATTEN + here("Dropout", "f"),
+    "flatten of a reshape": conv("data", "a") + RESHAPE + layer("f", "Flatten", "r", "a2"),
+    "flatten of a slice, relu between": conv("data", "a") + layer("s", "Slice", "a", "b") + here("ReLU", "b")
+    + layer("f", "Flatten", "b", "a2"),
     "power": conv("data", "a") + here("Power", fields="power_param { scale: 3 }"),
     "square": conv("data", "a") + here("Power", fields="power_param { power: 2 }"),
     "clip": conv("data", "a") + here("Clip", fields="clip_param { min: -0.2 max: 0.2 }"),
@@ -183,4 +210,4 @@ def test_lint_and_caffe_agree(folder: Path, verdicts: dict[str, Any], verdict: s
     found = lint_file(folder / f"{number}.prototxt")
     errors = [finding for finding in found if finding.severity == "error"]
     assert bool(errors) == (verdict != "right"), json.dumps([finding.what for finding in errors])
-    assert all(finding.rule.startswith(("in-place", "shapes")) for finding in errors)
+    assert all(finding.rule.startswith(("in-place", "shapes", "flatten")) for finding in errors)

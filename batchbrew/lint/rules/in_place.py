@@ -71,7 +71,7 @@ def in_place_shared(case: NetCase) -> Iterator[Fault]:
     why="Caffe says nothing, and trains with wrong gradients.",
 )
 def in_place_gradient(case: NetCase) -> Iterator[Fault]:
-    """Checked with numerical gradients in real Caffe: tests/lint/rules/test_in_place.py.
+    """Checked with numerical gradients in real Caffe: tests/lint/test_in_place.py.
 
     Only the net that learns is looked at, and in it only layers that a gradient comes to.
     """
@@ -105,3 +105,28 @@ def in_place_stale(case: NetCase) -> Iterator[Fault]:
                 "reads afterwards",
                 OWN_TOP,
             )
+
+
+@net_rule(
+    "flatten-of-view",
+    "error",
+    "a Flatten of what a Reshape has made, or a Concat or Slice of one blob",
+    why="What was reshaped gets no gradient, as Flatten gives its bottom other memory for it: nothing below learns.",
+)
+def flatten_of_view(case: NetCase) -> Iterator[Fault]:
+    """Reshape shares its bottom's gradient once, in its set-up, Flatten its top's in each backward pass (ShareDiff in
+    reshape_layer.cpp, flatten_layer.cpp): the one undoes the other. Layers in place between change nothing of it.
+    """
+    for view in case.views:
+        if not view.training:
+            continue
+        backward = runs_backward(view)
+        for number, layer in enumerate(view.layers):
+            maker = view.flow.view_of(number) if layer.type == "Flatten" and backward[number] else None
+            if maker is not None and view.layers[maker].type != "Flatten" and backward[maker]:
+                reshaped = view.layers[maker]
+                yield Fault(
+                    layer,
+                    f"no gradient comes from {layer.top[0]} through {reshaped.name} to {reshaped.bottom[0]}",
+                    f"let it flatten {reshaped.bottom[0]} itself, or write a Reshape in its place",
+                )
