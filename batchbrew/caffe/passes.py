@@ -71,9 +71,9 @@ class Passes:
                 with self._explaining(unit.last):
                     unit.forward(keep=lifetimes is None)
                 self._ran.add(unit.first)
-            loss = loss + self._weighted(
-                ran[-1]
-            )  # what Caffe weights within a unit it would split, so that it is none
+            # what Caffe weights within a unit it would split, so that it is none
+            if (weighted := self._weighted(ran[-1])) is not None:
+                loss = loss + weighted
             if lifetimes is not None:
                 lifetimes.after_forward(ran)
             self._call("after_forward", index)
@@ -119,12 +119,13 @@ class Passes:
             unit.hand_over()
             self._ran.remove(unit.first)
 
-    def _weighted(self, index: int) -> Tensor | float:
-        """What the tops of a layer add to the loss."""
-        found: Tensor | float = 0.0
+    def _weighted(self, index: int) -> Tensor | None:
+        """What the tops of a layer add to the loss, if anything."""
+        found: Tensor | None = None
         for blob, weight in zip(self._tops[index], self._loss_weights[index], strict=True):
             if weight:
-                found = found + (blob.data_tensor * blob.diff_tensor).sum()
+                part = (blob.data_tensor * blob.diff_tensor).sum()
+                found = part if found is None else found + part
         return found
 
     def _unit(self, unit: Unit | None, indices: range) -> Unit | None:
