@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as Bar
@@ -13,6 +14,8 @@ from rich.progress import Progress as Bar
 from batchbrew.errors import printable
 
 LINE_SECONDS = 10.0
+BAR_WIDTH, SHORTEST_BAR = 40, 8  # columns of a terminal
+NUMBERS_WIDTH = 71  # " 1281167/1281167 1,000 images/s, 24.0 MB/s, 1:09:41 left 123 quarantined"
 
 Progress = Callable[[int, int, int], None]
 """Called with images done, images in all, bad ones so far."""
@@ -72,9 +75,13 @@ class _Pace:
 
 @contextlib.contextmanager
 def _bar(console: Console, task: str, bad_word: str, things: str) -> Iterator[Meter]:
+    room = console.width - NUMBERS_WIDTH
+    if cell_len(task) > room:
+        task = task.partition(" ")[0]  # "building"; what it is stands in the command
+    bar_width = min(BAR_WIDTH, room - cell_len(task) - 1)
     columns = (
         TextColumn("{task.description}", markup=False),
-        BarColumn(),
+        *([BarColumn(bar_width)] if bar_width >= SHORTEST_BAR else []),
         MofNCompleteColumn(),
         TextColumn("{task.fields[pace]}"),
         TextColumn("{task.fields[bad]}"),

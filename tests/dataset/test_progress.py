@@ -1,4 +1,5 @@
 import os
+import re
 import subprocess
 import sys
 
@@ -42,16 +43,22 @@ def test_hours_are_left(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.
     assert capsys.readouterr().err == "reading x: 10 of 3,682 images, 1 images/s, 1:01:12 left\n"
 
 
-def test_progress_is_a_bar_on_a_terminal() -> None:
+@pytest.mark.parametrize(("width", "bar", "name"), [("160", True, True), ("80", False, False)])
+def test_progress_is_a_bar_on_a_terminal_that_has_room_for_it(width: str, bar: bool, name: bool) -> None:
     code = (
+        "import time\n"
         "from batchbrew.dataset.progress import reporting\n"
-        "with reporting('building x') as callback:\n"
-        "    callback(5, 10, 1)\n"
-        "    callback(10, 10, 2)\n"
+        "with reporting('building a/train_lmdb', 'quarantined') as meter:\n"
+        "    meter(1281000, 1281167, 0, 0)\n"
+        "    time.sleep(0.1)\n"  # more images a second than anybody builds would take more room
+        "    meter(1281167, 1281167, 123, 40)\n"
     )
-    environment = os.environ | {"FORCE_COLOR": "1", "COLUMNS": "120"}
+    environment = os.environ | {"FORCE_COLOR": "1", "COLUMNS": width}
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True
     )
-    assert "10/10" in done.stderr
-    assert "2 bad" in done.stderr
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", done.stderr)
+    assert re.search(
+        r"building.* 1281167/1281167 [0-9,]+ images/s, 0\.0 MB/s, 0:00 left 123 quarantined", text
+    )
+    assert ("━" in text, "a/train_lmdb" in text) == (bar, name)
