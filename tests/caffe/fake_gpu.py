@@ -86,12 +86,16 @@ class OnGpu(Tensor):
 
 
 class FakeGpu(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """`may_wait`: may the host ask for numbers now?"""
+    """`may_wait`: may the host ask for numbers now?
+
+    `called`: names of operators. `laid_out_anew`: shapes N×C×H×W of what went from one memory format to another.
+    """
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.may_wait = True
         self.called: set[str] = set()
+        self.laid_out_anew: list[tuple[int, ...]] = []
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = dict(kwargs or {})
@@ -104,6 +108,8 @@ class FakeGpu(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return func(*args, **kwargs)
         self._check(func, given, far, wanted, to_gpu)
         self.called.add(func.__name__)
+        if func is aten.clone.default and given[0].dim() == 4 and kwargs.get("memory_format") is not None:
+            self.laid_out_anew.append(tuple(given[0].shape))
         held = tree_map_only(OnGpu, lambda each: each.held, (args, kwargs))
         inner = held[1] | ({"device": "cpu"} if wanted is not None else {})
         inner.pop("non_blocking", None)

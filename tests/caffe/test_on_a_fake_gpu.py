@@ -24,6 +24,7 @@ from tests.dataset.pictures import encoded, picture
 Numbers = dict[str, Any]
 FP32, BF16 = 1e-4, 0.1  # tolerances; of bfloat16 after some iterations, relative to the largest weight
 ITERATIONS = 4
+BATCH, CROP = 10, 24  # no weights have as many outputs
 NORMALISED = """
 layer {{ name: "{0}_bn" type: "BatchNorm" bottom: "{0}" top: "{0}_bn" }}
 layer {{ name: "{0}_scale" type: "Scale" bottom: "{0}_bn" top: "{0}_bn" scale_param {{ bias_term: true }} }}
@@ -33,8 +34,8 @@ NET = (
     """
 name: "all_in_one"
 layer {{ name: "data" type: "Data" top: "data" top: "label"
-  transform_param {{ crop_size: 24 mirror: true {transform} }}
-  data_param {{ source: "{folder}/lmdb" backend: LMDB batch_size: 8 }} }}
+  transform_param {{ crop_size: {crop} mirror: true {transform} }}
+  data_param {{ source: "{folder}/lmdb" backend: LMDB batch_size: {batch} }} }}
 layer {{ name: "data_bn" type: "BatchNorm" bottom: "data" top: "data_bn" }}
 layer {{ name: "data_scale" type: "Scale" bottom: "data_bn" top: "data_bn" scale_param {{ bias_term: true }} }}
 layer {{ name: "conv1" type: "Convolution" bottom: "data_bn" top: "conv1" convolution_param {{
@@ -118,7 +119,9 @@ def test_layers(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def made(folder: Path, solver: str, transform: str = "scale: 0.02", net: str = NET) -> Solver:
-    (folder / "net.prototxt").write_text(net.format(folder=folder, transform=transform))
+    (folder / "net.prototxt").write_text(
+        net.format(folder=folder, transform=transform, crop=CROP, batch=BATCH)
+    )
     (folder / "solver.prototxt").write_text(SOLVER.format(folder=folder) + solver)
     return caffe.get_solver(folder / "solver.prototxt")
 
@@ -154,6 +157,9 @@ def test_training_waits_for_nothing(precision: str, folder: Path, monkeypatch: p
             assert_alike(expected, weights(solver), BF16 if precision == "bf16" else FP32)
     finally:
         caffe.set_precision("fp32")
+    # Images come channels_last, and stay so but in full float32, where cuDNN is faster with planes.
+    images = {shape for shape in gpu.laid_out_anew if shape[0] == BATCH}
+    assert images == ({(BATCH, 3, CROP, CROP)} if precision == "fp32" else set())
     assert "_fused_sgd_.default" in gpu.called and "batch_norm_elemt.default" in gpu.called
 
 

@@ -124,6 +124,8 @@ class DataConvolution:
 
 def _over_images(dy: Tensor) -> Tensor:
     """The sum over N of N×O×h×w, 1×O×h×w, by rows of memory; PyTorch's own takes 20 times as long for channels_last."""
+    if dy.is_contiguous():
+        return dy.sum(0, keepdim=True, dtype=torch.float32)
     rows = dy.movedim(1, -1)
     total = rows.reshape(len(dy), -1).sum(0, keepdim=True, dtype=torch.float32)
     return total.reshape(1, *rows.shape[1:]).movedim(-1, 1)
