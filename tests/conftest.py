@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,12 @@ from batchbrew.training.engines import find_caffe_python
 
 # Several tests share the cores: threads that wait for each other's cores take ten times as long. Before torch comes.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Where the tests run in the background of a script, or under nohup, these are ignored, and would be in all that they
+# start: that is to be interrupted. A signal with a handler is not ignored in a child process; here nothing comes of it.
+for _number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, lambda number, frame: None)
 
 RunCaffe = Callable[..., Any]
 

@@ -318,7 +318,11 @@ class Supervisor:
 
     @contextmanager
     def _signals_caught(self) -> Iterator[None]:
-        """The first Ctrl-C, SIGTERM or SIGHUP asks for a snapshot and an end, the second ends the worker at once."""
+        """The first Ctrl-C, SIGTERM or SIGHUP asks for a snapshot and an end, the second ends the worker at once.
+
+        What ignores a Ctrl-C or a hangup (nohup, `&` in a script) goes on doing so; SIGTERM is always heeded. A signal
+        with a handler is no longer ignored in the worker either, which begins with the handler of the system.
+        """
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -326,9 +330,9 @@ class Supervisor:
         def stop(_number: int, _frame: FrameType | None) -> None:
             self._stops_asked += 1  # _watch acts on it, whenever it came
 
-        numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
-        heeded = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]  # nohup
-        previous = {number: signal.signal(number, stop) for number in heeded}
+        others = [signal.SIGINT, signal.SIGHUP]
+        heeded = [number for number in others if signal.getsignal(number) is not signal.SIG_IGN]
+        previous = {number: signal.signal(number, stop) for number in [signal.SIGTERM, *heeded]}
         try:
             yield
         finally:

@@ -131,7 +131,7 @@ class Losses:
 
 
 def train(job: Job, report: Report) -> None:
-    """Run a solver from where it stands to its end, or until SIGTERM asks for a snapshot and an end."""
+    """Run a solver from where it stands to its end, or until SIGTERM or SIGINT asks for a snapshot and an end."""
     caffe = start_caffe(job)
     solver = caffe.get_solver(job["solver"])
     if hasattr(solver, "keep_blobs"):
@@ -160,7 +160,8 @@ def train(job: Job, report: Report) -> None:
     skip_batches(net, job["skip_batches"], report)
 
     asked_to_stop: List[int] = []
-    signal.signal(signal.SIGTERM, lambda number, frame: asked_to_stop.append(number))
+    for asking in (signal.SIGTERM, signal.SIGINT):  # also where they were ignored when the run was begun
+        signal.signal(asking, lambda number, frame: asked_to_stop.append(number))
     first_iteration = solver.iter
     interval, prefix = job["snapshot"], job["snapshot_prefix"]
     kept = Losses(net, losses, report, at_once=job.get("gpu") is None)

@@ -62,16 +62,24 @@ def test_half_a_run_in_either_engine_ends_where_the_whole_run_does_in_real_caffe
     assert results[0] == results[1]
 
 
+def ignore_signals() -> None:
+    """As nohup and scripts leave them to what they start in the background, and some service managers SIGTERM."""
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+
+
 def test_a_killed_worker_and_a_stopped_run_lose_nothing(tiny_model: Make) -> None:
     model = tiny_model("max_iter: 1000000", "snapshot: 25")
     run = Path("run")
-    for sent, victim in ((signal.SIGKILL, "worker"), (signal.SIGINT, "supervisor")):
+    for sent, victim in ((signal.SIGKILL, "worker"), (signal.SIGTERM, "supervisor")):
         resumed = ("--resume",) if run.exists() else (model.solver,)
-        process = batchbrew("train", *resumed, "--run", run, "--engine", "torch")
+        process = batchbrew("train", *resumed, "--run", run, "--engine", "torch", preexec_fn=ignore_signals)
         seen = len(events_of(run)) if run.exists() else 0
         wait_until(lambda: snapshots_since(run, seen) > 1, process)  # noqa: B023
         target = worker_of(process.pid) if victim == "worker" else process.pid
         assert target is not None
+        for number in (signal.SIGINT, signal.SIGHUP):
+            os.kill(process.pid, number)  # no effect: so it was begun
         os.kill(target, sent)
         text, _ = process.communicate(timeout=60)
         assert process.returncode == 1

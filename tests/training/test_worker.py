@@ -1,5 +1,6 @@
 """What the worker asks of a Caffe and reports of it, told by a pycaffe that only counts."""
 
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ from batchbrew.training.engines import Engine, bvlc_engine
 # Iteration i has loss i: after the pass a number, or as on a GPU one that can be asked for later. `waited` counts how
 # often somebody asked. An iteration takes `seconds` by a clock of its own.
 PYCAFFE = """
-import os, time, types
+import os, signal, time, types
 import numpy as np
 mode = []
 waited = [0]
@@ -55,6 +56,7 @@ class Solver:
         mode.append("keep_blobs %s" % self.keep_blobs)
         print("asked for:", *mode, flush=True)
         for self.iter in range(10):
+            {before}
             self.callbacks[0]()
             self.net.blobs["loss"].number = self.iter
             clock[0] += {seconds}
@@ -74,10 +76,15 @@ def train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Train:
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
 
     def run(
-        *, set_precision: bool = True, numbers: str = "data_tensor", seconds: float = 0, **job: Any
+        *,
+        set_precision: bool = True,
+        numbers: str = "data_tensor",
+        seconds: float = 0,
+        before: str = "pass",
+        **job: Any,
     ) -> tuple[list[Event], list[str], str | None]:
         setter = 'def set_precision(name): mode.append("precision " + name)' if set_precision else ""
-        text = PYCAFFE.format(set_precision=setter, numbers=numbers, seconds=seconds)
+        text = PYCAFFE.format(set_precision=setter, numbers=numbers, seconds=seconds, before=before)
         (tmp_path / "caffe.py").write_text(text)
         defaults: dict[str, Any] = {
             "task": "train", "solver": "s", "weights": [], "solverstate": None, "gpu": None, "skip_batches": 0,
@@ -120,6 +127,17 @@ def test_on_a_cpu_each_loss_is_reported_at_once(train: Train, numbers: str) -> N
         repr(number / 2) for number in range(10)
     ]
     assert (events[0].fields["classes"], events[0].fields["batch_size"]) == (3, 5)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_who_began_with_signals_ignored_is_stopped_all_the_same(train: Train, number: signal.Signals) -> None:
+    handler = signal.signal(number, signal.SIG_IGN)  # as under nohup, or in the background of a script
+    try:
+        events, _, failure = train(before=f"self.iter == 5 and os.kill(os.getpid(), {int(number)})")
+    finally:
+        signal.signal(number, handler)
+    assert failure is None
+    assert told(events)[-4:] == [("snapshot", 4), ("iteration", 4), ("snapshot", 5), ("stopped", 5)]
 
 
 def test_on_a_gpu_losses_are_asked_for_together_yet_before_a_snapshot(train: Train) -> None:
