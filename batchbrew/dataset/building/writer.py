@@ -86,9 +86,15 @@ class _Build:
         """Build `job` as the folder `target`, from the beginning or from where an earlier build has left it."""
         options = job.options
         with _writing(target), working_on(target) as partial:
-            if options.resume and _is_there(target, job):
+            changed = _finished_differences(target, job) if options.resume else None
+            if changed == []:
                 partial.clear()  # what a build leaves that is killed after its last step
                 return
+            if changed and not options.force:
+                raise InputError(
+                    f"{target} exists already, of another build ({'; '.join(changed)}): choose another name, or "
+                    "replace it when the new one is whole, with --force"
+                )
             check_target(target, options.force)
             if not partial.is_begun() or (options.force and not options.resume):
                 if options.check_space:
@@ -144,19 +150,21 @@ class _Build:
         return made if isinstance(made, Made) else None
 
 
-def _is_there(target: Path, job: Job) -> bool:
-    """Is it built already, of the same with the same options?"""
+def _finished_differences(target: Path, job: Job) -> list[str] | None:
+    """In what a finished build is not that of `job`; None: there is none."""
     try:
         finished = [read_description(each) for each in lmdbs_in(target)]
     except InputError:
-        return False
+        return None
     if any(each is None for each in finished):
-        return False
+        return None
     plans = [plan_behind(each) for each in finished if each is not None]
     wanted = [job.plan]
     if job.options.shards > 1 and job.options.shard is None:
         wanted = [job.shard(number).plan for number in range(job.options.shards)]
-    return len(plans) == len(wanted) and not any(map(differences, plans, wanted))
+    if len(plans) != len(wanted):
+        return None
+    return next(filter(None, map(differences, plans, wanted)), [])
 
 
 def _check_going_on(partial: Partial, job: Job) -> None:

@@ -210,6 +210,14 @@ def test_a_finished_build_is_gone_on_with_by_doing_nothing(tmp_path: Path) -> No
     assert build_lmdb(source, tmp_path / "out", SMALL).made == 3
     report = build_lmdb(source, tmp_path / "out", replace(SMALL, resume=True))
     assert (report.made, report.description.images) == (0, 3)
+    before = everything(tmp_path / "out")
+    other = replace(SMALL, seed=7, resume=True)
+    with pytest.raises(
+        InputError, match=r"out exists already, of another build \(seed: 0 then, 7 now\): choose an"
+    ):
+        build_lmdb(source, tmp_path / "out", other)
+    assert everything(tmp_path / "out") == before
+    assert build_lmdb(source, tmp_path / "out", replace(other, force=True)).made == 3
 
 
 def test_bytes_of_slow_pictures_are_committed_in_time(
