@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from batchbrew.parity.compare import difference
 from batchbrew.parity.conditioning import nudged
-from batchbrew.parity.engines import ENVIRONMENT, Engine, bvlc, torch
+from batchbrew.parity.engines import ENVIRONMENT, ProbedEngine, bvlc, torch
 from batchbrew.training.engines import find_caffe_python
 
 Array = NDArray[np.float32]
@@ -99,7 +99,7 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def run(engine: Engine, code: str, *arguments: Path) -> list[str]:
+def run(engine: ProbedEngine, code: str, *arguments: Path) -> list[str]:
     """The words of the last line that `code` prints. Ends this program with the engine's own words if it fails."""
     done = subprocess.run(
         [*engine.command, "-c", code, *map(str, arguments)],

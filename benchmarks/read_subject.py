@@ -25,7 +25,7 @@ from batchbrew.caffe.data.images import ImageBatches
 from batchbrew.caffe.data.order import Order, Share
 from batchbrew.caffe.data.prefetch import Prefetcher
 from batchbrew.caffe.data.staging import Column
-from batchbrew.caffe.data.transformer import Transformer
+from batchbrew.caffe.data.transformer import DataTransformer
 from batchbrew.proto import caffe_pb2 as pb
 
 LEAST_AHEAD = 2
@@ -50,7 +50,7 @@ def batch_after_batch(job: dict[str, Any], rank: int = 0) -> Callable[[], object
     param = pb.TransformationParameter(crop_size=job["crop"], mirror=True)
     store = DatumStore(Path(job["lmdb"]), param)
     order = Order(store.count, Share(job["processes"], rank), seed=1 if job["random"] else None)
-    batches = ImageBatches(store, Transformer(param, mode.TRAIN), order, job["batch"], labelled=True)
+    batches = ImageBatches(store, DataTransformer(param, mode.TRAIN), order, job["batch"], labelled=True)
     ahead: Prefetcher[list[Column]] = Prefetcher(batches, max(LEAST_AHEAD, job["threads"]), job["threads"])
     numbers = iter(range(2**40))
     return lambda: ahead.batch(next(numbers))

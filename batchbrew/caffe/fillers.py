@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 
 from batchbrew.caffe.blob import Blob
+from batchbrew.caffe.float32 import LARGEST
 from batchbrew.caffe.mode import random_generator
 from batchbrew.nets.shapes.registry import Refusal
 from batchbrew.proto import caffe_pb2 as pb
 
-LARGEST = torch.finfo(torch.float32).max
 Filler = Callable[[tuple[int, ...], pb.FillerParameter], Tensor]
 
 

@@ -12,7 +12,7 @@ from batchbrew.parity.case import Case, write_case
 from batchbrew.parity.compare import Comparison, Worst, compare
 from batchbrew.parity.conditioning import judge_conditions
 from batchbrew.parity.drawing import draw, draw_cases
-from batchbrew.parity.engines import Engine, run_probe
+from batchbrew.parity.engines import ProbedEngine, run_probe
 from batchbrew.parity.results import read_result
 from batchbrew.parity.tolerances import tolerances_of
 
@@ -63,8 +63,8 @@ class Campaign:
     `progress` hears what is being computed. `leeway` is what tolerances are multiplied by.
     """
 
-    theirs: Engine
-    ours: Engine
+    theirs: ProbedEngine
+    ours: ProbedEngine
     keep: Path | None = None
     told: Callable[[Comparison], None] = lambda comparison: None
     progress: Callable[[str], None] = lambda what: None

@@ -16,7 +16,7 @@ import numpy as np
 
 from batchbrew.parity.case import Case, Pass, write_case
 from batchbrew.parity.compare import Comparison, compare
-from batchbrew.parity.engines import Engine, run_probe
+from batchbrew.parity.engines import ProbedEngine, run_probe
 from batchbrew.parity.results import read_result
 from batchbrew.parity.specimens.values import Array
 
@@ -58,7 +58,7 @@ def nudged_case(case: Case, salt: int, roughly: bool = False) -> Case:
 
 
 def judge_conditions(
-    suspects: Sequence[tuple[Comparison, Path]], caffe: Engine, folder: Path
+    suspects: Sequence[tuple[Comparison, Path]], caffe: ProbedEngine, folder: Path
 ) -> list[Comparison]:
     """The comparisons again, those of ill-conditioned cases marked; `folder` is for the nudged cases.
 
@@ -77,7 +77,7 @@ def judge_conditions(
 class _Copies:
     """Caffe's differences from itself over the nudged copies of a case, computed as they are asked for."""
 
-    def __init__(self, comparison: Comparison, answer: Path, caffe: Engine, folder: Path) -> None:
+    def __init__(self, comparison: Comparison, answer: Path, caffe: ProbedEngine, folder: Path) -> None:
         self._case, self._tolerances = comparison.case, comparison.tolerances
         self._caffe, self._folder = caffe, folder
         self._answer = read_result(answer, caffe.name)

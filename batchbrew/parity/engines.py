@@ -16,7 +16,7 @@ ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "GLOG_minlog
 
 
 @dataclass(frozen=True)
-class Engine:
+class ProbedEngine:
     """`command` runs a script in which `import caffe` is this engine. `cases_a_process`: see the probe.
 
     What is set in it, if not None: `gpu`, the number of the one that computes; `precision` as set_precision takes it;
@@ -37,20 +37,20 @@ class Engine:
         return json.dumps({name: value for name, value in wanted.items() if value is not None})
 
 
-def bvlc(caffe_python: Path, name: str = "bvlc") -> Engine:
+def bvlc(caffe_python: Path, name: str = "bvlc") -> ProbedEngine:
     """Real Caffe, which ends its process when it refuses something: a process for each case."""
-    return Engine(name, [str(caffe_python)], cases_a_process=1)
+    return ProbedEngine(name, [str(caffe_python)], cases_a_process=1)
 
 
 def torch(
     name: str = "torch", gpu: int | None = None, precision: str | None = None, fuses: bool | None = None
-) -> Engine:
+) -> ProbedEngine:
     """Ours, as its users have it but for what is set; starting a process anew is expensive, and rarely needed."""
     ours = torch_engine()
-    return Engine(name, ours.command, 200, ours.environment, gpu=gpu, precision=precision, fuses=fuses)
+    return ProbedEngine(name, ours.command, 200, ours.environment, gpu=gpu, precision=precision, fuses=fuses)
 
 
-def run_probe(engines: Sequence[Engine], folder: Path, timeout_seconds: float = 3600) -> None:
+def run_probe(engines: Sequence[ProbedEngine], folder: Path, timeout_seconds: float = 3600) -> None:
     """Compute all cases in `folder` in every engine, side by side.
 
     Raises EngineError if a probe itself ends badly; that a case does is part of its result.
@@ -74,7 +74,7 @@ def run_probe(engines: Sequence[Engine], folder: Path, timeout_seconds: float = 
             process.wait()
 
 
-def _start(engine: Engine, folder: Path) -> "subprocess.Popen[str]":
+def _start(engine: ProbedEngine, folder: Path) -> "subprocess.Popen[str]":
     command = [*engine.command, str(PROBE), str(folder), engine.name, str(engine.cases_a_process)]
     command.append(engine.settings())
     environment = {**os.environ, **ENVIRONMENT, **engine.environment}

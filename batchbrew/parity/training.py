@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from batchbrew.errors import EngineError
-from batchbrew.parity.engines import Engine
+from batchbrew.parity.engines import ProbedEngine
 from batchbrew.proto import caffe_pb2 as pb
 from batchbrew.proto.binary import read_binary
 from batchbrew.proto.blobs import Floats, blob_array
@@ -50,7 +50,7 @@ class Difference:
 
 
 def train(
-    engine: Engine, solver: Path, iterations: int, start: Path | None, name: str, threads: int = 2
+    engine: ProbedEngine, solver: Path, iterations: int, start: Path | None, name: str, threads: int = 2
 ) -> Trained:
     """Train `iterations` on from the solverstate `start`, in the solver's folder; `name` is that of its snapshot."""
     folder = solver.parent

@@ -10,7 +10,7 @@ from batchbrew.errors import EngineError
 from batchbrew.parity import campaign
 from batchbrew.parity.campaign import Campaign
 from batchbrew.parity.compare import Comparison
-from batchbrew.parity.engines import Engine, bvlc, run_probe
+from batchbrew.parity.engines import ProbedEngine, bvlc, run_probe
 
 KINDS = ["Convolution", "SoftmaxWithLoss", "Dropout", "wiring"]
 
@@ -35,7 +35,7 @@ def test_real_caffe_is_the_same_as_itself(twice: Campaign) -> None:
 def test_a_wrong_number_is_found_and_its_case_kept(
     caffe_python: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def meddle(engines: Sequence[Engine], folder: Path) -> None:
+    def meddle(engines: Sequence[ProbedEngine], folder: Path) -> None:
         run_probe(engines, folder)
         for path in folder.glob("*/again/result.npz"):
             arrays = dict(np.load(path))
@@ -57,6 +57,6 @@ def test_a_wrong_number_is_found_and_its_case_kept(
 
 
 def test_an_engine_that_cannot_start_is_told(caffe_python: Path, tmp_path: Path) -> None:
-    broken = Engine("torch", ["sh", "-c", "echo no torch here >&2; exit 3"], 1)
+    broken = ProbedEngine("torch", ["sh", "-c", "echo no torch here >&2; exit 3"], 1)
     with pytest.raises(EngineError, match=r"torch ended with 3 .*: no torch here"):
         Campaign(bvlc(caffe_python), broken, tmp_path).one("ReLU", 1, 0)

@@ -9,7 +9,7 @@ from typer.testing import CliRunner, Result
 from batchbrew.cli import app
 from batchbrew.errors import InputError
 from batchbrew.parity import command
-from batchbrew.parity.engines import Engine, bvlc
+from batchbrew.parity.engines import ProbedEngine, bvlc
 from batchbrew.parity.table import BEGIN, END
 
 
@@ -76,7 +76,7 @@ def test_options_that_make_no_sense(options: list[object], error: str) -> None:
 def test_how_ours_is_to_compute(tmp_path: Path, caffe_python: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[dict[str, object]] = []
 
-    def stand_in(**settings: object) -> Engine:
+    def stand_in(**settings: object) -> ProbedEngine:
         asked.append(settings)
         return bvlc(caffe_python, "again")
 

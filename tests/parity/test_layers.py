@@ -7,7 +7,7 @@ import pytest
 
 from batchbrew.parity.campaign import Campaign, Tally
 from batchbrew.parity.drawing import KINDS
-from batchbrew.parity.engines import Engine, bvlc, torch
+from batchbrew.parity.engines import ProbedEngine, bvlc, torch
 from batchbrew.parity.table import in_words
 from batchbrew.parity.tolerances import FP32
 
@@ -47,5 +47,5 @@ def test_chains_in_bf16_and_layer_by_layer(caffe_python: Path) -> None:
         assert tally.ill_conditioned < tally.configurations
 
 
-def _quickly(caffe_python: Path, kinds: Sequence[str], ours: Engine) -> dict[str, Tally]:
+def _quickly(caffe_python: Path, kinds: Sequence[str], ours: ProbedEngine) -> dict[str, Tally]:
     return Campaign(bvlc(caffe_python), ours).rounds(kinds, SEED, 3)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from batchbrew.parity.case import Case, Pass, write_case
-from batchbrew.parity.engines import Engine, run_probe
+from batchbrew.parity.engines import ProbedEngine, run_probe
 from batchbrew.parity.results import Result, read_result
 from batchbrew.proto import caffe_pb2 as pb
 
@@ -86,10 +86,10 @@ def layer_type_list():
 
 
 @pytest.fixture
-def stand_in(tmp_path: Path) -> Engine:
+def stand_in(tmp_path: Path) -> ProbedEngine:
     (tmp_path / "modules").mkdir()
     (tmp_path / "modules" / "caffe.py").write_text(CAFFE)
-    return Engine("stand_in", [sys.executable], 10, {"PYTHONPATH": str(tmp_path / "modules")})
+    return ProbedEngine("stand_in", [sys.executable], 10, {"PYTHONPATH": str(tmp_path / "modules")})
 
 
 def case(name: str, *passes: Pass) -> Case:
@@ -97,7 +97,7 @@ def case(name: str, *passes: Pass) -> Case:
     return Case("stand-in", 1, 0, pb.NetParameter(name=name), pb.TEST, passes, {("l", 0): value})
 
 
-def run(engine: Engine, folder: Path, *cases: Case) -> list[Result]:
+def run(engine: ProbedEngine, folder: Path, *cases: Case) -> list[Result]:
     folders = [folder / "cases" / f"{index}" for index in range(len(cases))]
     for each, path in zip(cases, folders, strict=True):
         write_case(each, path)
@@ -107,9 +107,9 @@ def run(engine: Engine, folder: Path, *cases: Case) -> list[Result]:
 
 @pytest.mark.parametrize("cases_a_process", [1, 10])
 def test_each_end_is_told_and_the_rest_is_computed(
-    stand_in: Engine, tmp_path: Path, cases_a_process: int
+    stand_in: ProbedEngine, tmp_path: Path, cases_a_process: int
 ) -> None:
-    engine = Engine("stand_in", stand_in.command, cases_a_process, stand_in.environment)
+    engine = ProbedEngine("stand_in", stand_in.command, cases_a_process, stand_in.environment)
     names = ["fine", "segfault", "abort", "refuse", "fine"]
     fine, crashed, aborted, refused, last = run(engine, tmp_path, *map(case, names))
     assert fine.refused is last.refused is None
@@ -124,7 +124,7 @@ def test_each_end_is_told_and_the_rest_is_computed(
     assert str(refused.refused) == "InputError at build: layer quiet: refused"
 
 
-def test_what_is_written_down(stand_in: Engine, tmp_path: Path) -> None:
+def test_what_is_written_down(stand_in: ProbedEngine, tmp_path: Path) -> None:
     one, three = np.array([1, 2], np.float32), np.array([1, 2, 3], np.float32)
     passes = [
         Pass({"x": one}, {"x": one}),
@@ -150,7 +150,7 @@ def test_what_is_written_down(stand_in: Engine, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("gpu", "used"), [(None, "cpu"), (0, "gpu 0 used"), (3, "gpu 3 used")])
-def test_the_device(stand_in: Engine, tmp_path: Path, gpu: int | None, used: str) -> None:
+def test_the_device(stand_in: ProbedEngine, tmp_path: Path, gpu: int | None, used: str) -> None:
     (result,) = run(replace(stand_in, gpu=gpu), tmp_path, case("fine", Pass()))
     assert result.net is not None
     assert result.net["inputs"] == [used]
@@ -159,7 +159,7 @@ def test_the_device(stand_in: Engine, tmp_path: Path, gpu: int | None, used: str
 @pytest.mark.parametrize(
     ("fuses", "told"), [(None, "cpu, bf16"), (True, "cpu, bf16, fuses"), (False, "cpu, bf16, layer by layer")]
 )
-def test_what_is_set(stand_in: Engine, tmp_path: Path, fuses: bool | None, told: str) -> None:
+def test_what_is_set(stand_in: ProbedEngine, tmp_path: Path, fuses: bool | None, told: str) -> None:
     (result,) = run(replace(stand_in, precision="bf16", fuses=fuses), tmp_path, case("fine", Pass()))
     assert result.net is not None
     assert result.net["inputs"] == [told]

@@ -8,7 +8,7 @@ import numpy as np
 from batchbrew.caffe.data.order import Order
 from batchbrew.caffe.data.pixel_batch import PixelBatch
 from batchbrew.caffe.data.staging import Column, Numbers
-from batchbrew.caffe.data.transformer import Pixels, Transformer
+from batchbrew.caffe.data.transformer import DataTransformer, Pixels
 from batchbrew.caffe.memory_limit import MemoryLimit
 from batchbrew.dataset.images import ImageError
 from batchbrew.errors import InputError
@@ -37,7 +37,7 @@ class ImageBatches:
     """
 
     def __init__(
-        self, store: ImageStore, transformer: Transformer, order: Order, batch_size: int, labelled: bool
+        self, store: ImageStore, transformer: DataTransformer, order: Order, batch_size: int, labelled: bool
     ) -> None:
         self.order = order
         self._store = store

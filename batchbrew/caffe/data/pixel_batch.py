@@ -8,7 +8,7 @@ from torch import Tensor
 
 from batchbrew.caffe.data.normalisation import Place
 from batchbrew.caffe.data.staging import Arrival, Upload, host_room
-from batchbrew.caffe.data.transformer import Draw, Pixels, Transformer
+from batchbrew.caffe.data.transformer import DataTransformer, Draw, Pixels
 from batchbrew.nets.shapes.registry import Shape
 
 FLIPPED_AT_ONCE = (3, 4)  # channels of the pixels that OpenCV mirrors
@@ -20,7 +20,7 @@ class PixelBatch:
     They lie as `first` does: channels last where it was decoded, channels first where a Datum holds its pixels.
     """
 
-    def __init__(self, shape: Shape, first: Pixels, transformer: Transformer) -> None:
+    def __init__(self, shape: Shape, first: Pixels, transformer: DataTransformer) -> None:
         self.shape = shape
         images, channels, height, width = shape
         dtype = torch.uint8 if first.dtype == np.uint8 else torch.float32

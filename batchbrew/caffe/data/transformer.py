@@ -17,7 +17,7 @@ Draw = Sequence[int]  # three numbers of 64 bits, for mirroring, for the crop's 
 FIXED = (0, 0, 0)
 
 
-class Transformer:
+class DataTransformer:
     """Crop, mirror, mean and scale: (pixel - mean)·scale, float32 as in Caffe.
 
     A crop is at a random place in TRAIN phase and in the middle in TEST; mirroring is by chance in both. `place` says

@@ -6,7 +6,7 @@ from batchbrew.caffe.data.datums import DatumStore
 from batchbrew.caffe.data.images import ImageBatches
 from batchbrew.caffe.data.order import Order, share_in
 from batchbrew.caffe.data.ordered_layer import ImageLayer
-from batchbrew.caffe.data.transformer import Transformer
+from batchbrew.caffe.data.transformer import DataTransformer
 from batchbrew.caffe.layer import layer
 from batchbrew.dataset.shards import is_lmdb
 from batchbrew.nets.shapes.registry import Refusal
@@ -34,6 +34,6 @@ class Data(ImageLayer):
                 f"reads {source} as a LevelDB, which only BVLC Caffe can: build an LMDB of its images"
             )
         store = DatumStore(source, self.layer_param.transform_param)
-        transformer = Transformer(self.layer_param.transform_param, self.phase)
+        transformer = DataTransformer(self.layer_param.transform_param, self.phase)
         order = Order(store.count, share_in(self.phase))
         return ImageBatches(store, transformer, order, param.batch_size, labelled)

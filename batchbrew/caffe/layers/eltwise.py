@@ -6,10 +6,9 @@ import torch
 from torch import Tensor
 
 from batchbrew.caffe.blob import Blob
+from batchbrew.caffe.float32 import LOWEST
 from batchbrew.caffe.layer import StandardLayer, layer
 from batchbrew.proto import caffe_pb2 as pb
-
-LOWEST = torch.finfo(torch.float32).min
 
 
 @layer("Eltwise")

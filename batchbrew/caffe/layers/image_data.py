@@ -5,7 +5,7 @@ from batchbrew.caffe.data.images import ImageBatches
 from batchbrew.caffe.data.order import Order
 from batchbrew.caffe.data.ordered_layer import ImageLayer
 from batchbrew.caffe.data.randomness import draws, new_seed
-from batchbrew.caffe.data.transformer import Transformer
+from batchbrew.caffe.data.transformer import DataTransformer
 from batchbrew.caffe.layer import layer
 from batchbrew.nets.shapes.registry import Refusal
 
@@ -23,7 +23,7 @@ class ImageData(ImageLayer):
         if not param.source:
             raise Refusal("has no source: name a list of images in image_data_param")
         store = ListedImages(param)
-        transformer = Transformer(self.layer_param.transform_param, self.phase)
+        transformer = DataTransformer(self.layer_param.transform_param, self.phase)
         seed = new_seed() if param.shuffle else None
         first = int(draws(1, new_seed())[0]) % param.rand_skip if param.rand_skip else 0
         if first >= store.count:

@@ -6,13 +6,12 @@ import torch
 from torch import Tensor
 
 from batchbrew.caffe.blob import Blob
+from batchbrew.caffe.float32 import SMALLEST
 from batchbrew.caffe.labels import Labels, ignored_label, read_labels
 from batchbrew.caffe.layer import StandardLayer, layer
 from batchbrew.caffe.loss_layer import LossLayer, normalization_of, normalizer
 from batchbrew.nets.shapes.axes import canonical_axis, count
 from batchbrew.proto import caffe_pb2 as pb
-
-SMALLEST = torch.finfo(torch.float32).tiny  # FLT_MIN: -log of it is the 87.3365 of diverged runs
 
 
 @layer("Softmax")

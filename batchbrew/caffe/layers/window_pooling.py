@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from batchbrew.caffe import mode
+from batchbrew.caffe.float32 import LOWEST
 from batchbrew.caffe.layers.im2col import COPIES, Columns
 from batchbrew.caffe.memory_limit import MemoryLimit
 from batchbrew.nets.shapes.registry import Refusal, Shape
 from batchbrew.nets.shapes.windows import Window
 from batchbrew.proto import caffe_pb2 as pb
 
-LOWEST = torch.finfo(torch.float32).min  # Caffe's maximum of a window without pixels
 LARGEST = 2**31 - 1  # kernel, stride and pad that PyTorch takes
 
 

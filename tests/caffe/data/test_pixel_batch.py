@@ -8,7 +8,7 @@ import torch
 
 from batchbrew.caffe import mode
 from batchbrew.caffe.data.pixel_batch import PixelBatch, copy
-from batchbrew.caffe.data.transformer import Draw, Pixels, Transformer
+from batchbrew.caffe.data.transformer import DataTransformer, Draw, Pixels
 from batchbrew.proto import caffe_pb2 as pb
 
 PARAM = pb.TransformationParameter(crop_size=5, mirror=True, scale=0.3)
@@ -39,7 +39,7 @@ def by_hand(image: Pixels, draw: Draw) -> Pixels:
     return (crop * np.float32(0.3)).transpose(2, 0, 1)
 
 
-def filled(images: list[Pixels], transformer: Transformer) -> PixelBatch:
+def filled(images: list[Pixels], transformer: DataTransformer) -> PixelBatch:
     batch = PixelBatch((len(images), *transformer.shape(images[0])), images[0], transformer)
     for item, (image, draw) in enumerate(zip(images, transformer.draws(0, len(images)), strict=True)):
         batch.put(item, image, draw)
@@ -50,7 +50,7 @@ def filled(images: list[Pixels], transformer: Transformer) -> PixelBatch:
 @pytest.mark.parametrize("kind", [decoded, raw, floats])
 def test_all_kinds_of_images(kind: Callable[..., Pixels], channels: int) -> None:
     mode.set_random_seed(channels)
-    transformer = Transformer(PARAM, pb.TRAIN)
+    transformer = DataTransformer(PARAM, pb.TRAIN)
     images = [kind(seed, channels, 6 + seed % 3, 9 - seed % 2) for seed in range(12)]
     found = filled(images, transformer).tensor()
     assert found.dtype == torch.float32
@@ -71,7 +71,7 @@ def test_all_kinds_of_images(kind: Callable[..., Pixels], channels: int) -> None
     ],
 )
 def test_kinds_in_one_batch(images: list[Pixels]) -> None:
-    transformer = Transformer(PARAM, pb.TRAIN)
+    transformer = DataTransformer(PARAM, pb.TRAIN)
     found = filled(images, transformer).tensor().numpy()
     for number, image, draw in zip(found, images, transformer.draws(0, len(images)), strict=True):
         assert np.array_equal(number, by_hand(image, draw))
@@ -91,7 +91,7 @@ def test_what_is_written_into_a_slot_is_that_slot_alone() -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_on_a_gpu() -> None:
     images = [decoded(seed) for seed in range(4)]
-    transformer = Transformer(PARAM, pb.TRAIN)
+    transformer = DataTransformer(PARAM, pb.TRAIN)
     expected = filled(images, transformer).tensor()
     mode.set_mode_gpu()
     try:

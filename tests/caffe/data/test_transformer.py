@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from batchbrew.caffe import mode
 from batchbrew.caffe.data.normalisation import read_mean
 from batchbrew.caffe.data.pixel_batch import PixelBatch
-from batchbrew.caffe.data.transformer import Transformer
+from batchbrew.caffe.data.transformer import DataTransformer
 from batchbrew.dataset.images import ImageError
 from batchbrew.errors import InputError
 from batchbrew.nets.shapes.registry import Refusal
@@ -25,7 +25,7 @@ CHANNELS_FIRST = IMAGE.transpose(2, 0, 1).astype(np.float32)
 def transformed(
     param: pb.TransformationParameter, phase: int, images: int, batch: int = 0
 ) -> list[NDArray[np.float32]]:
-    transformer = Transformer(param, phase)
+    transformer = DataTransformer(param, phase)
     pixels = PixelBatch((images, *transformer.shape(IMAGE)), IMAGE, transformer)
     for item, draw in enumerate(transformer.draws(batch, images)):
         pixels.put(item, IMAGE, draw)
@@ -53,14 +53,14 @@ def test_in_training_every_place_and_both_sides_are_as_likely() -> None:
 
 def test_batches_of_one_seed_differ_and_can_be_repeated() -> None:
     mode.set_random_seed(1)
-    transformer = Transformer(pb.TransformationParameter(mirror=True), pb.TEST)
+    transformer = DataTransformer(pb.TransformationParameter(mirror=True), pb.TEST)
     first, second = transformer.draws(0, 5), transformer.draws(1, 5)
     assert not np.array_equal(first, second)
     assert np.array_equal(first, transformer.draws(0, 5))
-    other = Transformer(pb.TransformationParameter(mirror=True), pb.TEST)
+    other = DataTransformer(pb.TransformationParameter(mirror=True), pb.TEST)
     assert not np.array_equal(first, other.draws(0, 5))
     mode.set_random_seed(1)
-    again = Transformer(pb.TransformationParameter(mirror=True), pb.TEST)
+    again = DataTransformer(pb.TransformationParameter(mirror=True), pb.TEST)
     assert np.array_equal(first, again.draws(0, 5))
 
 
@@ -116,6 +116,6 @@ def test_means_that_are_no_image(tmp_path: Path) -> None:
 
 def test_sizes_that_do_not_fit() -> None:
     with pytest.raises(ImageError, match="is 6 high and 7 wide, too small for crop_size 7"):
-        Transformer(pb.TransformationParameter(crop_size=7), pb.TRAIN).shape(IMAGE)
+        DataTransformer(pb.TransformationParameter(crop_size=7), pb.TRAIN).shape(IMAGE)
     with pytest.raises(ImageError, match="has 2 channels, but there are 3 mean_value"):
-        Transformer(pb.TransformationParameter(mean_value=[1, 2, 3]), pb.TRAIN).shape(IMAGE)
+        DataTransformer(pb.TransformationParameter(mean_value=[1, 2, 3]), pb.TRAIN).shape(IMAGE)
