@@ -23,7 +23,9 @@ def label_warnings(label_counts: Mapping[int, int], class_names: Sequence[str] |
             else ""
         )
         shown = f": {named[:200]}{' ...' if len(named) > 200 else ''}" if named else ""
-        warnings.append(f"{missing:,} of the labels 0 to {highest:,} have no record{shown}")
+        warnings.append(
+            f"{missing:,} of the labels 0 to {highest:,} {'has' if missing == 1 else 'have'} no record{shown}"
+        )
     smallest = min(counts, key=lambda label: (counts[label], label))
     largest = max(counts, key=lambda label: (counts[label], -label))
     if counts[largest] > UNBALANCED * counts[smallest]:

@@ -30,14 +30,14 @@ def compare_with(
     for end in ends:
         found.add_end(f"{other.path}: ", end, last, other.count - done)
     if damaged:
+        records = "1 record" if damaged == 1 else f"{damaged:,} records"
         found.add_problem(
-            f"{damaged} records of {other.path} cannot be decoded, and are not compared: verify it by itself",
-            damaged,
+            f"{records} of {other.path} cannot be decoded and compared: verify it by itself", damaged
         )
     leak = pictures.repeated_in(others)
     if leak.pictures:
         pairs = pairs_shown(found, leak, reader, other)
-        text = f"{counted(leak)} of {other.path} are in {reader.path} too{pairs}"
+        text = f"{counted(leak)} of {other.path} {'is' if leak.pictures == 1 else 'are'} in {reader.path} too{pairs}"
         if allow_duplicates:
             found.warnings.append(text)
         else:
@@ -52,7 +52,8 @@ def counted(repeats: Repeats) -> str:
         details.append(f"{repeats.stored_alike:,} of them byte for byte")
     if repeats.labelled_otherwise:
         details.append(f"{repeats.labelled_otherwise:,} with another label")
-    return f"{repeats.pictures:,} pictures" + (f" ({', '.join(details)})" if details else "")
+    pictures = "1 picture" if repeats.pictures == 1 else f"{repeats.pictures:,} pictures"
+    return pictures + (f" ({', '.join(details)})" if details else "")
 
 
 def pairs_shown(found: Verification, repeats: Repeats, first: LmdbReader, second: LmdbReader) -> str:

@@ -154,6 +154,6 @@ def _warn(found: Verification, reader: LmdbReader) -> None:
         )
     repeats = found.repeats
     if repeats is not None and repeats.pictures:
-        found.warnings.append(
-            f"{counted(repeats)} repeat another one{pairs_shown(found, repeats, reader, reader)}"
-        )
+        verb = "repeats" if repeats.pictures == 1 else "repeat"
+        pairs = pairs_shown(found, repeats, reader, reader)
+        found.warnings.append(f"{counted(repeats)} {verb} another one{pairs}")

@@ -78,7 +78,7 @@ def test_labels_sizes_and_balance_are_told(tmp_path: Path) -> None:
     assert (found.problem_count, found.label_counts) == (0, {0: 11, 2: 1})
     assert found.sizes == {(2, 3, 1): 11, (2, 1, 3): 1}
     assert [warning.split(":")[0] for warning in found.warnings] == [
-        "1 of the labels 0 to 2 have no record",
+        "1 of the labels 0 to 2 has no record",
         "the classes are of very different sizes",
         "there are pictures of 1 and 3 channels",
     ]
@@ -141,10 +141,7 @@ def test_pictures_of_another_data_set_are_a_problem_or_allowed(tmp_path: Path) -
     assert (allowed.problems, len(allowed.warnings)) == ([], 1)
     change(val, b"00000001_p1.png", b"\xff")
     found = verify_lmdb(train, 1, against=[val])
-    assert (
-        found.problems[0]
-        == f"1 records of {val} cannot be decoded, and are not compared: verify it by itself"
-    )
+    assert found.problems[0] == f"1 record of {val} cannot be decoded and compared: verify it by itself"
     assert found.problem_count == 2
 
 
