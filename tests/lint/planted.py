@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from batchbrew.lint.linter import lint_file
 from batchbrew.proto import caffe_pb2 as pb
 from tests.dataset.lmdbs import raw_datum, write_lmdb
 
@@ -42,6 +43,29 @@ class Planted:
 def names(planted: Sequence[Planted]) -> list[str]:
     """One for each, for pytest."""
     return [f"{number}-{each.rule}" for number, each in enumerate(planted)]
+
+
+def assert_found_and_mended(planted: Planted, wrong: Path, mended: Path) -> None:
+    """Lint says what it must of the file with the mistake, and nothing of the mended one."""
+    found = [each for each in lint_file(wrong) if each.rule == planted.rule]
+    assert found, "nothing was found"
+    first = found[0]
+    assert (first.line, first.severity) == (planted.line, planted.severity)
+    if planted.what:
+        assert first.what == planted.what.format(folder=Path.cwd())
+    if planted.fix is not None:
+        assert first.fix == planted.fix
+    assert first.why
+    assert lint_file(mended) == []
+
+
+def assert_caffe_ends(planted: Planted, wrong: str, mended: str) -> None:
+    """At the mistake, if it is said to. `wrong`, `mended`: its last line, empty where it did not end."""
+    if planted.aborts is None:
+        assert wrong == ""
+    else:
+        assert planted.aborts in wrong
+    assert mended == ""
 
 
 def make_sources(folder: Path) -> None:

@@ -6,11 +6,10 @@ from typing import Any
 
 import pytest
 
-from batchbrew.lint.linter import lint_file
 from batchbrew.lint.registry import SOLVER_RULES
 from tests.conftest import RunCaffe
 from tests.lint.caffe_builds import RUN_SOLVERS
-from tests.lint.planted import make_sources, names
+from tests.lint.planted import assert_caffe_ends, assert_found_and_mended, make_sources, names
 from tests.lint.planted_solvers import FILES, PLANTED
 
 
@@ -39,28 +38,13 @@ def test_the_mistake_is_found_and_the_mended_file_quiet(
     folder: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     monkeypatch.chdir(folder)
-    planted = PLANTED[number]
-    found = [f for f in lint_file(Path(f"{number}_wrong.solver")) if f.rule == planted.rule]
-    assert found, "nothing was found"
-    first = found[0]
-    assert (first.line, first.severity) == (planted.line, planted.severity)
-    if planted.what:
-        assert first.what == planted.what.format(folder=folder)
-    if planted.fix is not None:
-        assert first.fix == planted.fix
-    assert first.why
-    assert lint_file(Path(f"{number}_mended.solver")) == []
+    wrong, mended = (Path(f"{number}_{each}.solver") for each in ("wrong", "mended"))
+    assert_found_and_mended(PLANTED[number], wrong, mended)
 
 
 @pytest.mark.parametrize("number", range(len(PLANTED)), ids=names(PLANTED))
 def test_caffe_ends_where_it_is_said_to(caffe_says: dict[str, Any], number: int) -> None:
-    planted = PLANTED[number]
-    wrong = caffe_says[f"{number}_wrong"]
-    if planted.aborts is None:
-        assert wrong == ""
-    else:
-        assert planted.aborts in wrong
-    assert caffe_says[f"{number}_mended"] == ""
+    assert_caffe_ends(PLANTED[number], caffe_says[f"{number}_wrong"], caffe_says[f"{number}_mended"])
 
 
 def test_every_rule_has_a_planted_mistake() -> None:
