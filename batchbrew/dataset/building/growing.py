@@ -139,7 +139,7 @@ class Growing:
         refused = len(self._source.refused)
         if max_bad is None or self.quarantined + refused <= max_bad:
             return
-        besides = f" besides {refused:,} that are refused" if refused else ""
+        besides = f" besides {refused:,} refused" if refused else ""
         raise InputError(
             f"{self.quarantined:,} of the first {self.position:,} images cannot be used{besides}, where {max_bad:,} "
             f"may be left out: {name_some(self.unreadable())}; mend the source and begin anew with --force, or go on "
