@@ -6,8 +6,9 @@ import math
 import os
 import statistics
 import subprocess
+import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +16,9 @@ from subjects import Start
 
 from batchbrew.errors import EngineError
 
+Taken = Mapping[
+    str, Sequence[tuple[float, float]]
+]  # by subject, of each round: seconds, and seconds on cores
 LAST_LINES = 5  # of a subject that ended, which tell why
 
 
@@ -112,3 +116,15 @@ def in_turn(
                 own.seconds.append(answer["seconds"] / steps)
         told(f"round {number} of {rounds}")
     return measured
+
+
+def wall_and_cores(asked: Mapping[str, Asked], rounds: int, steps: int, lead_in: int) -> Taken:
+    """Ask each in its turn, as in_turn, where it is told how long the cores worked, too."""
+    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in asked}
+    for number in range(rounds + 1):
+        for name, each in asked.items():
+            told = each.ask(steps, lead_in)
+            if number:
+                taken[name].append((told["seconds"], told["core_seconds"]))
+        print(f"round {number} of {rounds}", file=sys.stderr)
+    return taken

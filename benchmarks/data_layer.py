@@ -16,11 +16,10 @@ import json
 import statistics
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from asking import Asked, running
+from asking import Taken, running, wall_and_cores
 from made_up_lmdb import made_up_lmdb
 from measuring import median_ratio, write_results
 from subjects import Start
@@ -41,9 +40,6 @@ NET = """layer {{
   data_param {{ source: "{source}" backend: LMDB batch_size: {batch} }}
 }}
 """
-Seconds = Mapping[
-    str, Sequence[tuple[float, float]]
-]  # by subject, of each round: seconds, and seconds on cores
 
 
 def main() -> int:
@@ -69,7 +65,7 @@ def main() -> int:
                 if name not in options.without
             }
             with running(started) as asked:
-                seconds = measure(asked, options.rounds, options.batches)
+                seconds = wall_and_cores(asked, options.rounds, options.batches, LEAD_IN)
             found = summary(seconds, options.batches * BATCH) | described(lmdb)
     except BatchBrewError as error:
         print(f"data_layer: error: {error}", file=sys.stderr)
@@ -101,19 +97,7 @@ def starts(lmdb: Path, folder: Path) -> dict[str, Start]:
     return found
 
 
-def measure(asked: Mapping[str, Asked], rounds: int, batches: int) -> Seconds:
-    """Ask each in its turn; a first round is thrown away."""
-    seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in asked}
-    for number in range(rounds + 1):
-        for name, each in asked.items():
-            told = each.ask(batches, LEAD_IN)
-            if number:
-                seconds[name].append((told["seconds"], told["core_seconds"]))
-        print(f"round {number} of {rounds}", file=sys.stderr)
-    return seconds
-
-
-def summary(seconds: Seconds, images: int) -> dict[str, Any]:
+def summary(seconds: Taken, images: int) -> dict[str, Any]:
     """Medians of the rounds, and the medians of ratios within rounds; `images` were read in each."""
     rows: dict[str, Any] = {}
     for name, taken in seconds.items():

@@ -17,11 +17,10 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from asking import Asked, running
+from asking import Taken, running, wall_and_cores
 from measuring import median_ratio, write_results
 from photo_mix import make_mix
 from subjects import Start
@@ -42,9 +41,6 @@ READERS = {
     )
 }  # fmt: skip
 LOADERS = {"dataloader_1_workers": 1, "dataloader_2_workers": 2}
-Taken = Mapping[
-    str, Sequence[tuple[float, float]]
-]  # by subject, of each round: seconds, and seconds on cores
 
 
 def main() -> int:
@@ -64,7 +60,7 @@ def main() -> int:
             lmdb = build(options.photographs, folder)
             found = described(lmdb, write_files(lmdb, folder / "files"), options.crop)
             with running(starts(lmdb, folder / "files", options.crop)) as asked:
-                taken = measure(asked, options.rounds, options.batches)
+                taken = wall_and_cores(asked, options.rounds, options.batches, LEAD_IN)
             found |= summary(taken, options.batches * BATCH)
     except BatchBrewError as error:
         print(f"read_lmdb: error: {error}", file=sys.stderr)
@@ -132,18 +128,6 @@ def starts(lmdb: Path, files: Path, crop: int) -> dict[str, Start]:
         )
         for name, job in jobs.items()
     }
-
-
-def measure(asked: Mapping[str, Asked], rounds: int, batches: int) -> Taken:
-    """Ask each in its turn; a first round is thrown away."""
-    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in asked}
-    for number in range(rounds + 1):
-        for name, each in asked.items():
-            told = each.ask(batches, LEAD_IN)
-            if number:
-                taken[name].append((told["seconds"], told["core_seconds"]))
-        print(f"round {number} of {rounds}", file=sys.stderr)
-    return taken
 
 
 def summary(taken: Taken, images: int) -> dict[str, Any]:
