@@ -17,6 +17,9 @@ LEARNED_BLOBS = {
 # Other types multiply what they read of their own top with its gradient, number by number.
 WHOLE_TOP = ("MVN",)
 
+# What is positive stays positive, and what is not does not become so; a Dropout's zeros let no gradient through.
+KEEPING_SIGNS = ("Dropout", "Swish", "TanH")
+
 
 class Spoiled(NamedTuple):
     """Layer `layer` reads `content` in its backward pass; `overwriter` has changed it by then."""
@@ -94,5 +97,7 @@ def _is_harmless(
         return False
     slope = overwriter.relu_param.negative_slope
     if demand == "keep_sign":
-        return overwriter.type == "Dropout" or (overwriter.type == "ReLU" and slope >= 0)
+        if overwriter.type == "ELU":
+            return overwriter.elu_param.alpha >= 0
+        return overwriter.type in KEEPING_SIGNS or (overwriter.type == "ReLU" and slope >= 0)
     return own_top and overwriter.type == "ReLU" and slope == 0

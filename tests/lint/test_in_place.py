@@ -91,6 +91,7 @@ def here(kind: str, blob: str = "a", fields: str = "", name: str = "") -> str:
 NEGATIVE = "scale_param { filler { value: -2 } }"
 SAME = "reshape_param { shape { dim: 0 dim: 0 dim: 0 dim: 0 } }"
 RESHAPE = layer("r", "Reshape", "a", "r", SAME)
+LEAKY = here("ReLU", fields="relu_param { negative_slope: 0.3 }")
 FLATTEN = layer("f", "Flatten", "a", "f")
 SCALE = f"scale_param {{ bias_term: true {GAUSSIAN} }}"
 NORMALISED = here("BatchNorm", name="bn") + here("Scale", fields=SCALE) + here("ReLU")
@@ -102,6 +103,11 @@ PRODUCT = "eltwise_param { operation: PROD }"
 RIGHT = {
     "relu": conv("data", "a") + here("ReLU"),
     "relu, dropout": conv("data", "a") + here("ReLU") + here("Dropout"),
+    "relu, tanh": conv("data", "a") + here("ReLU") + here("TanH"),
+    "leaky relu, tanh of a view": conv("data", "a") + LEAKY + FLATTEN
+    + here("TanH", "f"),
+    "leaky relu, elu": conv("data", "a") + LEAKY + here("ELU"),
+    "leaky relu, swish": conv("data", "a") + LEAKY + here("Swish"),
     "bn, scale, relu": conv("data", "a") + NORMALISED,
     # as the first unit of the released ResNet-50: both read a after it was worked on in place
     "two readers after": conv("data", "a") + NORMALISED + conv("a", "b") + conv("a", "c")
@@ -144,6 +150,9 @@ WRONG = {
     "elu, scale": conv("data", "a") + here("ELU") + here("Scale", fields=SCALE),
     "mvn, relu": conv("data", "a") + layer("m", "MVN", "a", "a2") + here("ReLU", "a2"),
     "relu, flatten, sigmoid": conv("data", "a") + here("ReLU") + FLATTEN + here("Sigmoid", "f"),
+    "leaky relu, elu that rises to the left":
+    conv("data", "a") + LEAKY
+    + here("ELU", fields="elu_param { alpha: -1 }"),
     "relu, slice, scale": conv("data", "a") + here("ReLU") + layer("s", "Slice", "a", "a2")
     + here("Scale", "a2", NEGATIVE),
     "relu, two views, relu in one": conv("data", "a") + here("ReLU", fields="relu_param { negative_slope: 0.5 }")
