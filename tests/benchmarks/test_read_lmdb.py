@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 import read_lmdb
 import read_subject
-from asking import running
+from asking import running, wall_and_cores
 from subjects import Start
 
 from batchbrew.proto import caffe_pb2 as pb
@@ -34,7 +34,6 @@ def test_ratios_are_medians_of_those_within_rounds() -> None:
 def lmdb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     records = [pb.Datum(data=image, encoded=True, label=7 + at) for at, image in enumerate(IMAGES)]
     monkeypatch.setattr(read_lmdb, "BATCH", 2)
-    monkeypatch.setattr(read_lmdb, "LEAD_IN", 1)
     return write_lmdb(tmp_path / "db", records)
 
 
@@ -68,6 +67,6 @@ def test_the_same_images_from_the_lmdb_and_from_files(lmdb: Path, tmp_path: Path
 def test_processes_are_asked_and_end(lmdb: Path, tmp_path: Path) -> None:
     starts = read_lmdb.starts(lmdb, tmp_path, 24)
     with running({"random_2_processes": starts["random_2_processes"]}) as asked:
-        taken = read_lmdb.measure(asked, rounds=1, batches=3)
+        taken = wall_and_cores(asked, rounds=1, steps=3, lead_in=1)
     assert len(taken["random_2_processes"]) == 1
     assert min(taken["random_2_processes"][0]) >= 0
