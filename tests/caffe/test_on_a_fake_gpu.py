@@ -107,6 +107,7 @@ def computed(case: Case, folder: Path) -> Numbers | str:
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in NETS])
 def test_layers(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # HDF5Output writes where it is
     case = next(iter(draw_cases(kind, 1, 1)))
     on_cpu = computed(case, tmp_path / "cpu")
     with fake_gpu(monkeypatch):
