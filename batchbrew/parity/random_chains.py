@@ -9,7 +9,7 @@ from random import Random
 
 from batchbrew.nets.shapes import Shape
 from batchbrew.parity.case import Case
-from batchbrew.parity.random_nets import append_loss, net_case
+from batchbrew.parity.random_nets import append_inputs, append_loss, net_case
 from batchbrew.parity.specimens.chance import maybe
 from batchbrew.proto import caffe_pb2 as pb
 
@@ -24,9 +24,7 @@ def chain_case(kind: str, seed: int, number: int) -> Case:
     phase = random.choice([pb.TRAIN, pb.TRAIN, pb.TEST])
     shape = shape_of_data(random)
     net = pb.NetParameter(name="chains", force_backward=maybe(random, 0.2))
-    inputs = pb.InputParameter(shape=[pb.BlobShape(dim=shape), pb.BlobShape(dim=shape[:1])])
-    net.layer.add(name="input", type="Input", top=["data", "label"], input_param=inputs)
-    blob = "data"
+    blob = append_inputs(net, shape)
     if maybe(random, 0.6):
         blob = chain(random, net, blob, "of_data", rectified=maybe(random, 0.2), trained=maybe(random, 0.8))
     blob = learned(random, net, blob, "first", shape)

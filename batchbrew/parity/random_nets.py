@@ -1,6 +1,7 @@
 """Cases of random networks: several layers stacked, and small ones whose point is how they are connected."""
 
 from collections.abc import Callable
+from functools import partial
 from random import Random
 
 import numpy as np
@@ -45,22 +46,27 @@ def stack_case(kind: str, seed: int, number: int) -> Case:
     images, size = random.randint(3, 6), random.randint(9, 16)
     shape = (images, random.choice([2, 3, 4]), size, size + random.randint(0, 3))
     net = pb.NetParameter(name="stack", force_backward=maybe(random, 0.5))
-    inputs = pb.InputParameter(shape=[pb.BlobShape(dim=shape), pb.BlobShape(dim=[images])])
-    net.layer.add(name="input", type="Input", top=["data", "label"], input_param=inputs)
-    blob = "data"
+    blob = append_inputs(net, shape)
     for index in range(random.randint(3, 8)):
-        blob = _append(random, net, blob, f"l{index}", phase)
+        build = random.choice(_PIECES)
+        blob = appended(net, phase, blob, partial(build, random, net, blob, f"l{index}"))
     append_loss(random, net, blob)
     return net_case(
         random, kind, seed, number, net, phase, {"data": shape, "label": (images,)}, random.randint(1, 2)
     )
 
 
-def _append(random: Random, net: pb.NetParameter, blob: str, name: str, phase: int) -> str:
-    """Append a layer, or a few, that can be built; returns the new blob. Nothing is appended if they cannot."""
+def append_inputs(net: pb.NetParameter, shape: Shape) -> str:
+    """Data of that shape, which is the new blob, and a label for each of them."""
+    inputs = pb.InputParameter(shape=[pb.BlobShape(dim=shape), pb.BlobShape(dim=shape[:1])])
+    net.layer.add(name="input", type="Input", top=["data", "label"], input_param=inputs)
+    return "data"
+
+
+def appended(net: pb.NetParameter, phase: int, blob: str, append: Callable[[], str]) -> str:
+    """The new blob of what `append` appends: layers that can be built. If they cannot, they go, and it is `blob`."""
     before = len(net.layer)
-    build = random.choice(_PIECES)
-    top = build(random, net, blob, name)
+    top = append()
     try:
         infer_shapes(net, phase)
     except ShapeError:

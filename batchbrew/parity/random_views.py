@@ -6,13 +6,14 @@ place on a Flatten of it, say. Real Caffe computes wrong gradients there without
 """
 
 from collections.abc import Callable
+from functools import partial
 from math import prod
 from random import Random
 
-from batchbrew.nets.shapes import Shape, ShapeError, infer_shapes
+from batchbrew.nets.shapes import Shape, infer_shapes
 from batchbrew.parity.case import Case
 from batchbrew.parity.random_chains import LEAST_NUMBERS, chain, learned, shape_of_data
-from batchbrew.parity.random_nets import append_loss, net_case
+from batchbrew.parity.random_nets import append_inputs, append_loss, appended, net_case
 from batchbrew.parity.specimens.chance import maybe
 from batchbrew.proto import caffe_pb2 as pb
 
@@ -31,27 +32,15 @@ def view_case(kind: str, seed: int, number: int) -> Case:
     phase = random.choice([pb.TRAIN, pb.TRAIN, pb.TRAIN, pb.TEST])
     shape = shape_of_data(random)
     net = pb.NetParameter(name="views", force_backward=maybe(random, 0.5))
-    inputs = pb.InputParameter(shape=[pb.BlobShape(dim=shape), pb.BlobShape(dim=shape[:1])])
-    net.layer.add(name="input", type="Input", top=["data", "label"], input_param=inputs)
-    blob = learned(random, net, "data", "first", shape)
+    blob = learned(random, net, append_inputs(net, shape), "first", shape)
     for index in range(random.randint(3, 7)):
-        blob = _appended(random, net, blob, f"l{index}", phase)
+        build = random.choice(_PIECES)
+        piece = partial(build, random, net, blob, f"l{index}", _shape_of(net, blob, phase))
+        blob = appended(net, phase, blob, piece)
     append_loss(random, net, blob)
     return net_case(
         random, kind, seed, number, net, phase, {"data": shape, "label": shape[:1]}, random.randint(1, 2)
     )
-
-
-def _appended(random: Random, net: pb.NetParameter, blob: str, name: str, phase: int) -> str:
-    """The new blob, or the old one where what was drawn cannot be built."""
-    before = len(net.layer)
-    top = random.choice(_PIECES)(random, net, blob, name, _shape_of(net, blob, phase))
-    try:
-        infer_shapes(net, phase)
-    except ShapeError:
-        del net.layer[before:]
-        return blob
-    return top
 
 
 def _shape_of(net: pb.NetParameter, blob: str, phase: int) -> Shape:
@@ -102,8 +91,4 @@ def _branches(random: Random, net: pb.NetParameter, blob: str, name: str, shape:
     return name
 
 
-def _learned(random: Random, net: pb.NetParameter, blob: str, name: str, shape: Shape) -> str:
-    return learned(random, net, blob, name, shape)
-
-
-_PIECES: tuple[Piece, ...] = (*[_in_place] * 5, *[_view] * 4, *[_chain] * 3, _branches, _learned)
+_PIECES: tuple[Piece, ...] = (*[_in_place] * 5, *[_view] * 4, *[_chain] * 3, _branches, learned)
