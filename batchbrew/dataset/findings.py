@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from batchbrew.dataset.duplicates import Repeats
+from batchbrew.dataset.plurals import counted
 from batchbrew.dataset.reader import shown_key
 from batchbrew.errors import InputError
 
@@ -45,5 +46,5 @@ class Verification:
         where = "before the first record" if last is None else f"behind record {shown_key(last)}"
         self.broken = True
         self.problem_count += 1
-        records = "1 record is" if missing == 1 else f"{missing:,} records are"
+        records = f"{counted(missing, 'record')} {'is' if missing == 1 else 'are'}"
         self.problems.append(f"{name}{where} it cannot be read further, {records} not checked: {error}")

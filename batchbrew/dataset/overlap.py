@@ -2,6 +2,7 @@
 
 from batchbrew.dataset.duplicates import Fingerprints, Repeats
 from batchbrew.dataset.findings import Verification
+from batchbrew.dataset.plurals import counted
 from batchbrew.dataset.progress import Progress
 from batchbrew.dataset.reader import LmdbReader, shown_key
 from batchbrew.dataset.record_check import checked_records
@@ -30,14 +31,15 @@ def compare_with(
     for end in ends:
         found.add_end(f"{other.path}: ", end, last, other.count - done)
     if damaged:
-        records = "1 record" if damaged == 1 else f"{damaged:,} records"
         found.add_problem(
-            f"{records} of {other.path} cannot be decoded and compared: verify it by itself", damaged
+            f"{counted(damaged, 'record')} of {other.path} cannot be decoded and compared: verify it by itself",
+            damaged,
         )
     leak = pictures.repeated_in(others)
     if leak.pictures:
         pairs = pairs_shown(found, leak, reader, other)
-        text = f"{counted(leak)} of {other.path} {'is' if leak.pictures == 1 else 'are'} in {reader.path} too{pairs}"
+        verb = "is" if leak.pictures == 1 else "are"
+        text = f"{pictures_counted(leak)} of {other.path} {verb} in {reader.path} too{pairs}"
         if allow_duplicates:
             found.warnings.append(text)
         else:
@@ -45,15 +47,14 @@ def compare_with(
     return leak
 
 
-def counted(repeats: Repeats) -> str:
+def pictures_counted(repeats: Repeats) -> str:
     """How many, and of which kind."""
     details = []
     if repeats.stored_alike:
         details.append(f"{repeats.stored_alike:,} of them byte for byte")
     if repeats.labelled_otherwise:
         details.append(f"{repeats.labelled_otherwise:,} with another label")
-    pictures = "1 picture" if repeats.pictures == 1 else f"{repeats.pictures:,} pictures"
-    return pictures + (f" ({', '.join(details)})" if details else "")
+    return counted(repeats.pictures, "picture") + (f" ({', '.join(details)})" if details else "")
 
 
 def pairs_shown(found: Verification, repeats: Repeats, first: LmdbReader, second: LmdbReader) -> str:

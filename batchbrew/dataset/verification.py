@@ -12,7 +12,7 @@ from batchbrew.dataset.duplicates import Fingerprints
 from batchbrew.dataset.findings import NAMED_PROBLEMS, Verification
 from batchbrew.dataset.inspection import further
 from batchbrew.dataset.label_ranges import in_ranges
-from batchbrew.dataset.overlap import compare_with, counted, pairs_shown
+from batchbrew.dataset.overlap import compare_with, pairs_shown, pictures_counted
 from batchbrew.dataset.parallel import default_workers
 from batchbrew.dataset.progress import Progress
 from batchbrew.dataset.reader import LmdbReader, shown_key
@@ -156,4 +156,4 @@ def _warn(found: Verification, reader: LmdbReader) -> None:
     if repeats is not None and repeats.pictures:
         verb = "repeats" if repeats.pictures == 1 else "repeat"
         pairs = pairs_shown(found, repeats, reader, reader)
-        found.warnings.append(f"{counted(repeats)} {verb} another one{pairs}")
+        found.warnings.append(f"{pictures_counted(repeats)} {verb} another one{pairs}")

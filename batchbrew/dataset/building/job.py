@@ -9,6 +9,7 @@ from batchbrew.dataset.building.options import BuildOptions
 from batchbrew.dataset.building.plan import Plan, plan_of
 from batchbrew.dataset.building.record_writer import MAX_IMAGES
 from batchbrew.dataset.description import Unreadable
+from batchbrew.dataset.plurals import counted
 from batchbrew.dataset.sources import MAX_LABEL, Source, permutation
 from batchbrew.errors import InputError
 
@@ -68,7 +69,7 @@ def _check(source: Source, options: BuildOptions) -> None:
     refused, max_bad = source.refused, options.max_bad
     if max_bad is not None and len(refused) > max_bad:
         raise InputError(
-            f"{source.name}: {len(refused):,} {'files are' if len(refused) > 1 else 'file is'} refused, where "
+            f"{source.name}: {counted(len(refused), 'file')} {'is' if len(refused) == 1 else 'are'} refused, where "
             f"{max_bad:,} may be: {refused[0]}; mend the source, or allow more with --max-bad"
         )
     names = options.class_names or source.class_names

@@ -15,9 +15,10 @@ from batchbrew.dataset.building.beforehand import check_beforehand
 from batchbrew.dataset.building.options import BuildOptions
 from batchbrew.dataset.building.writer import BuildReport, build_lmdb
 from batchbrew.dataset.commands.source_choice import SourceChoice, check_choice, check_outside, open_source
-from batchbrew.dataset.commands.tables import counted, facts_table, spread
+from batchbrew.dataset.commands.tables import facts_table, spread
 from batchbrew.dataset.description import Description, Unreadable
 from batchbrew.dataset.image_options import ImageOptions
+from batchbrew.dataset.plurals import counted
 from batchbrew.dataset.progress import reporting
 from batchbrew.dataset.sources import Source
 from batchbrew.errors import InputError, printable

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from batchbrew.dataset import exporting
-from batchbrew.dataset.commands.tables import counted
+from batchbrew.dataset.plurals import counted
 from batchbrew.dataset.progress import reporting
 
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from batchbrew.dataset.commands.tables import counted
 from batchbrew.dataset.mean_file import Frame, write_mean
+from batchbrew.dataset.plurals import counted
 from batchbrew.dataset.progress import reporting
 
 

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from batchbrew.dataset import rewriting
-from batchbrew.dataset.commands.tables import counted, spread
+from batchbrew.dataset.commands.tables import spread
+from batchbrew.dataset.plurals import counted
 from batchbrew.dataset.progress import reporting
 from batchbrew.dataset.rewriting import Rewritten
 from batchbrew.dataset.selection import Choice

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from batchbrew.dataset.commands.tables import counted
 from batchbrew.dataset.contact_sheet import write_contact_sheet
+from batchbrew.dataset.plurals import counted
 from batchbrew.dataset.progress import reporting
 from batchbrew.errors import InputError, printable
 

@@ -3,6 +3,8 @@
 from rich.markup import escape
 from rich.table import Table
 
+from batchbrew.dataset.plurals import counted
+
 
 def facts_table(title: str) -> Table:
     """Two columns: what, and how it is."""
@@ -17,9 +19,3 @@ def spread(label_counts: dict[int, int]) -> str:
     counts = label_counts.values()
     least, most = min(counts), max(counts)
     return f"{least:,} to {most:,} images each" if least < most else f"{counted(most, 'image')} each"
-
-
-def counted(count: int, thing: str) -> str:
-    """1 image, 2 images, 2 classes."""
-    ending = "" if count == 1 else "es" if thing.endswith("s") else "s"
-    return f"{count:,} {thing}{ending}"

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from batchbrew.dataset.class_balance import named_label
-from batchbrew.dataset.commands.tables import counted
 from batchbrew.dataset.findings import Verification
+from batchbrew.dataset.plurals import counted
 from batchbrew.dataset.progress import reporting
 from batchbrew.dataset.verification import verify_lmdb
 from batchbrew.errors import InputError
