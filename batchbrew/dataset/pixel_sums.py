@@ -1,18 +1,18 @@
 """Sums over pixels, of which mean and deviation are made. They are whole numbers: those of several data sets add up."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
 @dataclass(frozen=True)
 class PixelSums:
-    """Of each channel, BGR or grey, 0..255."""
+    """Of each channel, BGR or grey, 0..255; as made, of no pixels."""
 
-    pixels: int
-    sums: list[int]
+    pixels: int = 0
+    sums: list[int] = field(default_factory=list)
     """Σx"""
-    squares: list[int]
+    squares: list[int] = field(default_factory=list)
     """Σx²"""
 
     @classmethod
@@ -31,7 +31,9 @@ class PixelSums:
         return {"pixels": self.pixels, "sums": self.sums, "squares": self.squares}
 
     def plus(self, other: "PixelSums") -> "PixelSums":
-        """Of both, which have the same channels."""
+        """Of both, which have the same channels, or one of which counts nothing yet."""
+        if not self.sums or not other.sums:
+            return self if self.sums else other
         return PixelSums(
             self.pixels + other.pixels,
             [one + another for one, another in zip(self.sums, other.sums, strict=True)],

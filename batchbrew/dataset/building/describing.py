@@ -20,7 +20,7 @@ def describe(growing: Growing, job: Job) -> Description:
     writer, tally, images = growing.writer, growing.tally, job.options.images
     names = job.plan[CLASS_NAMES]
     labels = set(range(len(names or ()))).union(label for _, label in job.source.entries)
-    plan, sums = job.plan, tally.pixel_sums()
+    plan, sums = job.plan, tally.pixel_sums
     return Description(
         images=writer.images,
         classes=len(names) if names else 1 + max(labels),

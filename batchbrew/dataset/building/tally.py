@@ -29,10 +29,8 @@ class Tally:
         self.source_sizes: Counter[Size] = Counter()
         self.stored_sizes: Counter[Size] = Counter()
         self.passed_through = 0
-        self.pixels = 0
-        self.sums: list[int] = []
-        """Σx of each channel."""
-        self.squares: list[int] = []
+        self.pixel_sums = PixelSums()
+        """Of the stored pixels."""
 
     def add(self, index: int, made: Made) -> None:
         """Count a picture that was made."""
@@ -42,9 +40,9 @@ class Tally:
         self.source_sizes[made.source_size] += 1
         self.stored_sizes[made.size] += 1
         self.passed_through += made.passed_through
-        self.pixels += made.size[0] * made.size[1]
-        self.sums = _added(self.sums, made.sums)
-        self.squares = _added(self.squares, made.squares)
+        height, width = made.size
+        sums = PixelSums(height * width, list(map(round, made.sums)), list(map(round, made.squares)))
+        self.pixel_sums = self.pixel_sums.plus(sums)
 
     def merge(self, later: "Tally") -> None:
         """Count what another has counted after this one."""
@@ -55,13 +53,7 @@ class Tally:
         self.source_sizes.update(later.source_sizes)
         self.stored_sizes.update(later.stored_sizes)
         self.passed_through += later.passed_through
-        self.pixels += later.pixels
-        self.sums = _added(self.sums, later.sums)
-        self.squares = _added(self.squares, later.squares)
-
-    def pixel_sums(self) -> PixelSums:
-        """Of the stored pixels."""
-        return PixelSums(self.pixels, self.sums, self.squares)
+        self.pixel_sums = self.pixel_sums.plus(later.pixel_sums)
 
     def to_json(self) -> dict[str, Any]:
         """As `from_json` takes it."""
@@ -72,9 +64,7 @@ class Tally:
             "source_sizes": [[*size, count] for size, count in self.source_sizes.items()],
             "stored_sizes": [[*size, count] for size, count in self.stored_sizes.items()],
             "passed_through": self.passed_through,
-            "pixels": self.pixels,
-            "sums": self.sums,
-            "squares": self.squares,
+            **self.pixel_sums.to_json(),
         }
 
     @classmethod
@@ -90,16 +80,11 @@ class Tally:
             (tally.stored_sizes, fields["stored_sizes"]),
         ):
             sizes.update({(height, width): count for height, width, count in listed})
-        tally.passed_through, tally.pixels = int(fields["passed_through"]), int(fields["pixels"])
-        tally.sums, tally.squares = list(map(int, fields["sums"])), list(map(int, fields["squares"]))
+        tally.passed_through = int(fields["passed_through"])
+        tally.pixel_sums = PixelSums.from_json(fields)
         return tally
 
     def _add_odd(self, kind: str, count: int, indices: Iterable[int]) -> None:
         self.odd[kind] += count
         named = self.odd_named.setdefault(kind, [])
         named += list(indices)[: NAMED - len(named)]
-
-
-def _added(ones: list[int], others: Iterable[float]) -> list[int]:
-    whole = [round(other) for other in others]
-    return [one + other for one, other in zip(ones, whole, strict=True)] if ones and whole else ones or whole

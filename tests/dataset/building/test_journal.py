@@ -38,7 +38,8 @@ def test_what_the_lmdb_has_is_kept(journal: Journal, tmp_path: Path) -> None:
     assert (progress.position, progress.images) == (5, 4)
     assert progress.tally.quarantined == [(4, "is empty")]
     assert (progress.tally.odd, progress.tally.odd_named) == ({"CMYK": 2}, {"CMYK": [1, 3]})
-    assert (progress.tally.pixels, progress.tally.sums, progress.tally.squares) == (8, [24], [72])
+    found = progress.tally.pixel_sums
+    assert (found.pixels, found.sums, found.squares) == (8, [24], [72])
     assert len((tmp_path / "journal.jsonl").read_bytes().splitlines()) == 2
     journal.append(6, 5, batch(5))
     assert journal.go_back_to(5).position == 6
@@ -74,5 +75,5 @@ def test_mean_and_deviation() -> None:
     tally = Tally()
     tally.add(0, made(value=1))
     tally.add(1, made(value=4))
-    assert (tally.pixel_sums().mean(), tally.pixel_sums().std()) == ([2.5], [1.5])
-    assert Tally().pixel_sums().mean() == Tally().pixel_sums().std() == []
+    assert (tally.pixel_sums.mean(), tally.pixel_sums.std()) == ([2.5], [1.5])
+    assert Tally().pixel_sums.mean() == Tally().pixel_sums.std() == []
