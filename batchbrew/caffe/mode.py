@@ -144,9 +144,8 @@ def factor_type() -> torch.dtype:
 def _set_tf32() -> None:
     allowed = _state.precision != "fp32"
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # that PyTorch has other names for these, too, since 2.9: not both may be used
+        # That PyTorch has other names for these, too, since 2.9: not both may be used.
+        warnings.simplefilter("ignore")
         torch.backends.cudnn.allow_tf32 = allowed
         torch.backends.cuda.matmul.allow_tf32 = allowed
 

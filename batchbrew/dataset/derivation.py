@@ -76,9 +76,8 @@ def derived(
         fields = added_up([each for each in all_of_them if each is not None])
         fields |= _left_out(shifted)
         if len(all_of_them) == 1:
-            fields |= {
-                name: common(all_of_them, name) for name in ("mean", "std")
-            }  # of older files without sums
+            # Older files have no sums.
+            fields |= {name: common(all_of_them, name) for name in ("mean", "std")}
     fields.setdefault("unreadable", [])
     return Description(
         images=writer.images,

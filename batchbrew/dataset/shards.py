@@ -7,7 +7,7 @@ from pathlib import Path
 
 from batchbrew.errors import InputError
 
-DATA_FILE = "data.mdb"
+DATA_FILE, LOCK_FILE = "data.mdb", "lock.mdb"
 UNFINISHED = ".partial"  # how the name of a build ends that has not come to its end
 _SHARD = re.compile(r"shard-(\d+)-of-(\d+)")
 

@@ -79,9 +79,8 @@ class Upload:
         device = mode.device()
         if device.type != "cuda":
             return Arrival(tensor)
-        torch.cuda.set_device(
-            device
-        )  # of this thread: else leaving the stream below would turn to GPU 0, and use it
+        # Of this thread: else leaving the stream below would turn to GPU 0, and use it.
+        torch.cuda.set_device(device)
         if self._stream is None or self._stream.device != device:
             self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         with torch.cuda.stream(self._stream):

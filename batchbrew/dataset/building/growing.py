@@ -19,7 +19,7 @@ from batchbrew.dataset.lmdb_file import LmdbDamage, LmdbFile
 from batchbrew.dataset.making import Made
 from batchbrew.dataset.progress import Meter
 from batchbrew.dataset.reader import LmdbReader, parse_datum
-from batchbrew.dataset.shards import DATA_FILE
+from batchbrew.dataset.shards import DATA_FILE, LOCK_FILE
 from batchbrew.dataset.sources import Source
 from batchbrew.errors import InputError
 
@@ -48,7 +48,7 @@ class Growing:
             if not progress.images:
                 shutil.rmtree(partial.growing, ignore_errors=True)
                 partial.growing.mkdir()
-            (partial.growing / "lock.mdb").unlink(missing_ok=True)  # of a process that is gone
+            (partial.growing / LOCK_FILE).unlink(missing_ok=True)  # of a process that is gone
             self._writer = RecordWriter(partial.growing, durable=True, before_commit=self._note)
             for folder in (partial.growing, partial.folder):  # their files' names, too, survive a power cut
                 atomic.fsync_directory(folder)

@@ -22,11 +22,11 @@ from typing import Any, NoReturn
 from batchbrew import atomic
 from batchbrew.dataset.building.exchange import exchange
 from batchbrew.dataset.description import FILE_NAME
-from batchbrew.dataset.shards import DATA_FILE, UNFINISHED
+from batchbrew.dataset.shards import DATA_FILE, LOCK_FILE, UNFINISHED
 from batchbrew.errors import InputError
 
 LOCK, PLAN, JOURNAL, GROWING, WHOLE = "lock", "plan.json", "journal.jsonl", "lmdb", "whole"
-LMDB_NAMES = {DATA_FILE, "lock.mdb", FILE_NAME}
+LMDB_NAMES = {DATA_FILE, LOCK_FILE, FILE_NAME}
 SHARD_NAME = re.compile(r"shard-\d{5}-of-\d{5}" + f"({re.escape(UNFINISHED)})?")
 
 
